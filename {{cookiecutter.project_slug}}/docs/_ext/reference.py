@@ -1,0 +1,172 @@
+"""The reference pages' Markdown, written from the code: settings, errors, the command line, records.
+
+Each writer raises `Undocumented` for what has no explanation, so a page cannot fall behind the code.
+"""
+
+import argparse
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from project import PACKAGE, Undocumented, load
+
+
+def settings() -> str:
+    """Describe every setting: its variable, type, limits, default and meaning."""
+    module = load("settings")
+    schema = module.Settings.model_json_schema()
+    entries = []
+    for name, about in schema["properties"].items():
+        meaning = about.get("description")
+        if not meaning:
+            raise Undocumented(f"The setting {name} has no docstring: write one below it in src/{PACKAGE}/settings.py.")
+        default = about.get("default")
+        entries.append(
+            f"````{{confval}} {module.PREFIX}{name.upper()}\n"
+            f":type: {kind(about)}\n"
+            f":default: {'none' if default is None else f'`{as_text(default)}`'}\n\n"
+            f"{meaning}\n````\n"
+        )
+    return "\n".join(entries)
+
+
+def as_text(value: Any) -> str:
+    """Write a value the way one sets it in the environment."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def kind(schema: Mapping[str, Any]) -> str:
+    """Say in words what values a JSON Schema allows, such as "integer, 0 to 65535"."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#schema-{name.lower()})"
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if choices := schema.get("anyOf") or schema.get("oneOf"):
+        kinds = [kind(choice) for choice in choices if choice.get("type") != "null"]
+        optional = len(kinds) < len(choices)
+        return " or ".join(dict.fromkeys(kinds)) + (", or null" if optional else "")
+    if schema.get("type") == "array":
+        return _array(schema)
+    if schema.get("type") == "object":
+        inside = schema.get("additionalProperties")
+        return f"object of {kind(inside)}" if isinstance(inside, dict) and inside else "object"
+    names = {"path": "path", "uri": "URL", "date-time": "date and time", "password": "text, kept secret"}
+    base = names.get(schema.get("format", ""), "") or {"string": "text", None: "anything"}.get(
+        schema.get("type"), str(schema.get("type"))
+    )
+    return ", ".join([base, *_limits(schema)])
+
+
+def _array(schema: Mapping[str, Any]) -> str:
+    if "prefixItems" in schema:
+        return f"array of {len(schema['prefixItems'])} values"
+    least, most = schema.get("minItems"), schema.get("maxItems")
+    number = f"{least} to {most:,} " if least is not None and most is not None else ""
+    return f"array of {number}{kind(schema.get('items', {}))}"
+
+
+def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Say what limits a number or text has."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        yield f"{low:,} to {high:,}"
+    elif low is not None:
+        yield f"at least {low:,}"
+    if above is not None:
+        yield f"over {above:,}"
+    if below is not None:
+        yield f"below {below:,}"
+    if high is not None and low is None:
+        yield f"at most {high:,}"
+    if "maxLength" in schema:
+        yield f"at most {schema['maxLength']:,} characters"
+
+
+def record(name: str) -> str:
+    """Describe the members of a pydantic model, named as `module:Class`, and of the models inside it."""
+    module, _, model = name.partition(":")
+    schema = getattr(load(module), model).model_json_schema(mode="serialization")
+    inner = schema.pop("$defs", {})
+    parts = [members(model, schema)]
+    for title, part in inner.items():
+        parts.append(f"(schema-{title.lower()})=\n## {title}\n\n{part.get('description', '')}\n\n{members(title, part)}")
+    return "\n\n".join(parts)
+
+
+def members(title: str, schema: Mapping[str, Any]) -> str:
+    """Describe the members of a JSON object as a list of names, types and meanings."""
+    required = schema.get("required", [])
+    lines = []
+    for name, about in schema.get("properties", {}).items():
+        meaning = about.get("description")
+        if not meaning:
+            raise Undocumented(f"{title}.{name} has no docstring: write one below it in src/{PACKAGE}.")
+        optional = "" if name in required or "default" not in about else f", default `{json.dumps(about['default'])}`"
+        lines.append(f"`{name}` <small>{kind(about)}{optional}</small>\n: {meaning}\n")
+    return "\n".join(lines)
+
+
+def errors() -> dict[str, Any]:
+    """Return every kind of error a caller may see, by its slug."""
+    module = load("errors")
+    waiting, found = [module.ServiceError], {}
+    while waiting:
+        error = waiting.pop(0)
+        waiting.extend(kind for kind in error.__subclasses__() if kind.__module__ == module.__name__)
+        found.setdefault(error.slug, error)
+    return found
+
+
+def problem(slug: str) -> str:
+    """Describe a problem type: its address, its status and what it means."""
+    error = errors().get(slug)
+    if error is None:
+        raise Undocumented(f"There is no problem type {slug!r} in src/{PACKAGE}/errors.py.")
+    address = load("api.problems").problem_type(slug)
+    meaning = inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0]
+    return (
+        f":Status: {error.status} {HTTPStatus(error.status).phrase}\n"
+        f":Type: `{address}`\n"
+        f":Raised as: {{py:class}}`~{error.__module__}.{error.__name__}`\n\n"
+        f"{meaning}\n"
+    )
+
+
+def command_line() -> str:
+    """Describe every command with its arguments and options, from the parser itself."""
+    return "\n".join(_command(load("cli").parser()))
+
+
+def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield f"## `{parser.prog}`\n\n{parser.description}\n"
+    yield f"```text\n{parser.format_usage().removeprefix('usage: ').strip()}\n```\n"
+    yield f"```{{program}} {parser.prog}\n```\n"
+    inner: list[argparse.ArgumentParser] = []
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public way
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            inner.extend(action.choices.values())
+        elif not action.help:
+            raise Undocumented(f"{parser.prog} {action.dest} has no help text: write one in src/{PACKAGE}.")
+        elif action.dest != "help":
+            yield _argument(action, parser)
+    for command in inner:
+        yield from _command(command)
+
+
+def _argument(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+    value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper())
+    takes_value = action.nargs != 0
+    spellings = [f"{option} {value}" if takes_value else option for option in action.option_strings]
+    signature = ", ".join(spellings) or str(value)
+    meaning = (action.help or "").replace("%(prog)s", parser.prog)
+    notes = ["required"] if action.required and action.option_strings else []
+    sentence = f"{meaning[0].upper()}{meaning[1:]}{f' ({notes[0]})' if notes else ''}."
+    if not action.option_strings:
+        return f"`{signature}`\n: {sentence}\n"
+    return f"````{{option}} {signature}\n{sentence}\n````\n"

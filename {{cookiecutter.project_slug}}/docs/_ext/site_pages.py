@@ -1,0 +1,157 @@
+"""What these pages can say beyond Markdown: parts written from the code, the model and its figures.
+
+Every part checks what it shows, and whatever has no explanation stops the build, which treats warnings as errors.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import docstrings
+import drawings
+import http_api
+import model_card
+import reference
+from docutils import nodes
+from docutils.parsers.rst import directives
+from project import DOCS, PACKAGE, Undocumented, modules, rooms
+from pydantic import BaseModel
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+log = logging.getLogger(__name__)
+
+
+class Written(SphinxDirective):
+    """A part of a page that `write` makes as Markdown, given the directive's argument if it takes one."""
+
+    write: ClassVar[Callable[..., str]]
+
+    def run(self) -> list[nodes.Node]:
+        """Return the part's nodes, or none and a warning about what is not explained."""
+        try:
+            text = type(self).write(*self.arguments)
+        except Undocumented as error:
+            log.warning("%s", error, location=self.get_location())
+            return []
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+def written(write: Callable[..., str], arguments: int = 0) -> type[Written]:
+    """Return a directive for a part of a page."""
+    return type(write.__name__, (Written,), {"write": staticmethod(write), "required_arguments": arguments})
+
+
+def module_pages(room: str) -> str:
+    """Document every public name of the modules in a room; `-` stands for those beside the rooms."""
+    parts = []
+    for name in modules("" if room == "-" else room):
+        title = name.partition(".")[2] or name
+        parts.append(f"## `{title}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n")
+    return "\n".join(parts)
+
+
+class Drawing(SphinxDirective):
+    """A figure or diagram made at this build, for light and dark screens and for print; its content is the caption."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"alt": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """Return a figure with one image for each way of looking at it."""
+        name = self.arguments[0]
+        if name not in drawings.DRAWINGS or "alt" not in self.options:
+            log.warning("no drawing %r, or it has no :alt: text", name, location=self.get_location())
+            return []
+        drawings.draw(name)
+        figure = nodes.figure(classes=["drawing"])
+        figure += self._image(f"{name}-light.*", "only-light")
+        figure += addnodes.only("", self._image(f"{name}-dark.svg", "only-dark"), expr="html")
+        if self.content:
+            figure += nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
+        return [figure]
+
+    def _image(self, file_name: str, scheme: str) -> nodes.image:
+        path = f"/{drawings.FOLDER.relative_to(DOCS)}/{file_name}"
+        image = nodes.image(uri=path, alt=self.options["alt"], classes=[scheme])
+        self.set_source_info(image)
+        return image
+
+
+def check_sources(_app: Sphinx) -> None:
+    """Warn of public names without docstring and of sections of the model card that nobody has filled in."""
+    for name, docstring in docstrings.public_names().items():
+        if not docstring:
+            log.warning("%s has no docstring", name)
+    page = DOCS / "markdown" / "model.md"
+    for line, message in model_card.unfilled(page.read_text(encoding="utf-8")):
+        log.warning("%s", message, location=(str(page.relative_to(DOCS).with_suffix("")), line))
+
+
+def check_pages(_app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    """Warn of a module, a public class or function, or a problem type that no page shows."""
+    shown = env.domains.python_domain.objects
+    for name in docstrings.public_names():
+        if name not in shown and name not in env.domains.python_domain.modules:
+            log.warning("no page of docs/reference/python shows %s", name)
+    for slug, error in reference.errors().items():
+        if slug not in env.domains.standard_domain.labels:
+            log.warning("%s has no section: describe it in docs/errors.md, after a line (%s)=", error.__name__, slug)
+    return []
+
+
+def leave_others(_app: Sphinx, _env: BuildEnvironment, node: Any, shown: nodes.Node) -> nodes.Node | None:
+    """Show a name without a link, instead of warning, if it is not ours (numpy's, say) or only a type in a signature."""
+    if node.get("refdomain") != "py":
+        return None
+    ours = str(node.get("reftarget", "")).partition(".")[0] == PACKAGE
+    place = node.parent
+    while place is not None and not isinstance(place, addnodes.desc_signature):
+        place = place.parent
+    return shown if place is not None or not ours else None
+
+
+def shorten(_app: Sphinx, what: str, _name: str, value: Any, _options: Any, *rest: Any) -> tuple[str, None] | None:
+    """Leave out the signature of a pydantic model: its members are listed below it, with their meaning."""
+    return ("", None) if what == "class" and isinstance(value, type) and issubclass(value, BaseModel) else None
+
+
+def read_google_style(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Understand `Args:`, `Returns:` and `Raises:`; in the docstring of a member, a colon is only a colon."""
+    if what not in {"attribute", "data", "property"}:
+        lines[:] = GoogleDocstring(lines, Config(), app, what, name, value, options).lines()
+
+
+def write_openapi(app: Sphinx, error: Exception | None) -> None:
+    """Put the OpenAPI document beside the pages, for programs."""
+    if error is None and app.builder.format == "html":
+        (Path(app.outdir) / "openapi.json").write_text(json.dumps(http_api.document(), indent=1), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the parts and the checks."""
+    for name, write, arguments in [
+        ("settings-list", reference.settings, 0),
+        ("command-line", reference.command_line, 0),
+        ("problem", reference.problem, 1),
+        ("record", reference.record, 1),
+        ("modules", module_pages, 1),
+        ("http-operations", lambda: http_api.operations(http_api.document()), 0),
+        ("http-schemas", lambda: http_api.schemas(http_api.document()), 0),
+        ("model", model_card.write, 1),
+    ]:
+        app.add_directive(name, written(write, arguments))
+    app.add_directive("drawing", Drawing)
+    app.connect("builder-inited", check_sources)
+    app.connect("env-check-consistency", check_pages)
+    app.connect("missing-reference", leave_others)
+    app.connect("autodoc-process-signature", shorten)
+    app.connect("autodoc-process-docstring", read_google_style)
+    app.connect("build-finished", write_openapi)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,43 @@
+"""Whether this process lives, and whether it can answer predictions. Nobody needs a key to ask."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from ..errors import ModelNotReady
+from ..ml import Model
+from .dependencies import ServedVersion
+from .problems import documented
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+    """Always the same: an answer is all there is to know."""
+
+
+class Ready(BaseModel):
+    """The process can predict."""
+
+    status: Literal["ready"] = "ready"
+    """Always the same; a process that is not ready answers a problem."""
+    model: str
+    """Name of the model."""
+    version: str
+    """Version that predicts."""
+
+
+@router.get("/live")
+async def live() -> Alive:
+    """Tell that this process answers."""
+    return Alive()
+
+
+@router.get("/ready", responses=documented(ModelNotReady))
+async def ready(version: ServedVersion) -> Ready:
+    """Tell that this process can predict, and with which version."""
+    return Ready(model=Model.name, version=version.version)

@@ -1,0 +1,148 @@
+"""Errors as `application/problem+json` (RFC 9457): one form, one handler, nothing of the request repeated."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from ..about import about
+from ..errors import BadInput, BadRequest, Fault, MethodNotAllowed, NotFound, ServiceError, TooLarge, Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+"""Media type of every error."""
+MAX_FAULTS = 20
+"""Faults that are listed one by one; of more, the number is told."""
+
+log = logging.getLogger(__name__)
+
+
+class FaultReport(BaseModel):
+    """One thing that is wrong with the request."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    location: str = Field(examples=["data[3].sepal_width"])
+    """Path to the value in the body, the query or a header."""
+    message: str = Field(examples=["Input should be a finite number"])
+    """What is wrong with it."""
+
+
+class Problem(BaseModel):
+    """What went wrong, after RFC 9457."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str = Field(examples=[f"{about().documentation}/errors.html#invalid-input"])
+    """A page that explains this kind of problem; stable, so programs can tell kinds apart by it."""
+    title: str = Field(examples=["Invalid input"])
+    """The kind of problem, for people."""
+    status: int = Field(examples=[422])
+    """The HTTP status, repeated."""
+    detail: str = Field(examples=["2 values are not acceptable."])
+    """What is wrong this time and what to do about it, for people."""
+    errors: list[FaultReport] | None = None
+    """The first things that are wrong with the request, if it is at fault."""
+
+
+def problem_type(slug: str) -> str:
+    """Return the address of the page that explains a kind of problem."""
+    return f"{about().documentation}/errors.html#{slug}"
+
+
+def problem_response(error: ServiceError, headers: dict[str, str] | None = None) -> Response:
+    """Turn an error into the answer that a caller gets."""
+    faults = [FaultReport(**fault._asdict()) for fault in error.faults[:MAX_FAULTS]]
+    problem = Problem(
+        type=problem_type(error.slug),
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        errors=faults or None,
+    )
+    headers = dict(headers or {})
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "1"
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "ApiKey"
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, error.status, headers, MEDIA_TYPE)
+
+
+def bad_input(errors: Sequence[Any], locate: Callable[[tuple[int | str, ...]], str]) -> BadRequest:
+    """Turn pydantic's errors into ours; `locate` names the place that a location stands for."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return BadRequest(f"The body is not JSON: {errors[0]['ctx']['error']}.")
+    if any(error["type"] == "too_long" and len(error["loc"]) == 2 for error in errors):  # noqa: PLR2004 - (data, kind)
+        return TooLarge(f"At most {errors[0]['ctx']['max_length']} rows are answered at once.")
+    faults = [Fault(locate(error["loc"]), _message(error)) for error in errors[:MAX_FAULTS]]
+    number = "1 value is" if len(errors) == 1 else f"{len(errors)} values are"
+    shown = f" The first {MAX_FAULTS} are listed." if len(errors) > MAX_FAULTS else ""
+    return BadInput(f"{number} not acceptable.{shown}", faults)
+
+
+def _message(error: Any) -> str:
+    """Say what is wrong with a value; pydantic's own words where they speak of JSON, not of Python."""
+    match error["type"]:
+        case "too_long":
+            return f"Input should have {error['ctx']['max_length']} values, not {error['ctx']['actual_length']}"
+        case "tuple_type":
+            return "Input should be an array, as the first row is"
+        case "model_type":
+            return "Input should be an object"
+    return str(error["msg"])
+
+
+def documented(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route for OpenAPI, so that every status it may answer is described."""
+    kinds: dict[int, list[type[ServiceError]]] = {}
+    for error in errors:
+        kinds.setdefault(error.status, []).append(error)
+    return {status: _documented_response(group) for status, group in sorted(kinds.items())}
+
+
+def _documented_response(errors: Iterable[type[ServiceError]]) -> dict[str, Any]:
+    description = " ".join((error.__doc__ or error.title).strip() for error in errors)
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application, and of the frameworks below it, a problem."""
+
+    @app.exception_handler(ServiceError)
+    async def of_the_domain(_request: Request, error: ServiceError) -> Response:
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("%s: %s", error.title, error.detail)
+        return problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_parameters(_request: Request, error: RequestValidationError) -> Response:
+        return problem_response(bad_input(error.errors(), lambda place: ".".join(map(str, place[1:]))))
+
+    @app.exception_handler(HTTPException)
+    async def of_the_framework(_request: Request, error: HTTPException) -> Response:
+        return problem_response(_from_status(error.status_code), dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def of_anything_else(_request: Request, _error: Exception) -> Response:
+        # The server logs the traceback; the caller learns only that it is our fault.
+        return problem_response(ServiceError("The service failed to answer this request. It has been logged."))
+
+
+def _from_status(status: int) -> ServiceError:
+    """Return the error that stands for a status which the framework answers by itself."""
+    if status == HTTPStatus.NOT_FOUND:
+        return NotFound("There is no such resource.")
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return MethodNotAllowed("This resource does not know this method. The header Allow names those it knows.")
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TooLarge("The body is larger than this service reads.")
+    return BadRequest("The request cannot be read.")

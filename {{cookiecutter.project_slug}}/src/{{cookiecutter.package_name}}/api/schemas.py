@@ -1,0 +1,88 @@
+"""What requests and answers look like, derived from the model's features and labels."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+
+from ..ml import Model
+from ..ml.manifest import Manifest
+
+FEATURES = Model.Features.names()
+"""Names of the features, in the order of a row."""
+EXAMPLE = Model.Features.example()
+"""The row that examples show."""
+
+PREDICT_EXAMPLES = {
+    "rows": {"data": [EXAMPLE.values()]},
+    "objects": {"data": [EXAMPLE.model_dump()]},
+}
+"""Bodies of `POST /predict` as the documentation shows them: the values in order, or by name."""
+
+
+class PredictRequest(BaseModel):
+    """Rows to predict, each an array of values in order or an object of values by name."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    data: list[Any]
+    """The rows."""
+
+    def rows(self) -> list[Any]:
+        """Return each row's values in the order of the features."""
+        return [row.values() if isinstance(row, Model.Features) else row for row in self.data]
+
+
+def predict_request(max_rows: int) -> type[PredictRequest]:
+    """Return the model of a body with 1 to `max_rows` rows."""
+    limits = Field(min_length=1, max_length=max_rows)
+    row: Any = tuple.__class_getitem__(tuple(Annotated[float, f] for f in Model.Features.model_fields.values()))
+    arrays: Any = Annotated[list.__class_getitem__(row), limits, Tag("rows")]
+    objects: Any = Annotated[list.__class_getitem__(Model.Features), limits, Tag("objects")]
+    data: Any = Annotated[arrays | objects, Discriminator(_form)]
+    return create_model("PredictRequest", __base__=PredictRequest, __doc__=PredictRequest.__doc__, data=(data, ...))
+
+
+def _form(data: Any) -> str:
+    """Tell by its first row how a body spells rows."""
+    return "objects" if isinstance(data, list) and data and isinstance(data[0], dict) else "rows"
+
+
+def place_of_row_value(place: tuple[int | str, ...]) -> str:
+    """Name a place in a `PredictRequest`, such as `data[3].sepal_width`."""
+    if len(place) <= 2:  # noqa: PLR2004 - (data, form)
+        return str(place[0]) if place else "body"
+    row, *field = place[2:]
+    name = FEATURES[field[0]] if field and isinstance(field[0], int) and field[0] < len(FEATURES) else None
+    return f"data[{row}]" + (f".{name or field[0]}" if field else "")
+
+
+class ModelVersion(BaseModel):
+    """A version in the registry, in short."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    version: str
+    """Its number."""
+    champion: bool
+    """Whether it is the one that serves."""
+    created_at: datetime
+    """When it was trained, in UTC."""
+    metrics: dict[str, float]
+    """How good it is on examples it has not seen."""
+
+
+class ModelVersions(BaseModel):
+    """All versions of the model, newest first."""
+
+    model: str
+    """Name of the model."""
+    versions: list[ModelVersion]
+    """The versions, newest first."""
+
+
+class ModelVersionDetails(ModelVersion):
+    """A version in the registry, with its whole record."""
+
+    manifest: Manifest
+    """What it is and how it was made."""

@@ -1,0 +1,182 @@
+"""Everything that can go wrong for a caller, each with its HTTP status and problem type.
+
+The tree::
+
+    ServiceError
+    ├── BadRequest 400 .................. malformed-request
+    │   ├── BadInput 422 ................ invalid-input
+    │   ├── UnsupportedMediaType 415 .... unsupported-media-type
+    │   └── TooLarge 413 ................ too-large
+    ├── NotAuthenticated 401 ............ not-authenticated
+    │   └── NotAllowed 403 .............. not-allowed
+    ├── NotFound 404 .................... not-found
+    │   ├── ModelVersionNotFound ........ model-version-not-found
+    │   └── JobNotFound ................. job-not-found
+    ├── MethodNotAllowed 405 ............ method-not-allowed
+    ├── JobFinished 409 ................. job-finished
+    ├── PredictionOverflow 500 .......... prediction-overflow
+    ├── InvalidModelVersion 500 ......... invalid-model-version
+    ├── TrainingFailed 500 .............. training-failed
+    └── Unavailable 503 ................. unavailable
+        ├── ModelNotReady ............... model-not-ready
+        └── JobsUnavailable ............. jobs-unavailable
+
+The API turns each into `application/problem+json` (RFC 9457) in one handler; the command line prints its detail.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with an input, and where."""
+
+    location: str
+    """Path to the value, such as `data[3].sepal_width`."""
+    message: str
+    """What is wrong with it, in one sentence that does not repeat the value."""
+
+
+class ServiceError(Exception):
+    """Base of all errors a caller may see; `detail` is one sentence for people."""
+
+    status: ClassVar[int] = 500
+    """HTTP status of the answer."""
+    slug: ClassVar[str] = "internal-error"
+    """Last part of the problem type, and the anchor of its section in the documentation."""
+    title: ClassVar[str] = "Internal error"
+    """The kind of error, for people."""
+
+    def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = faults
+
+
+class BadRequest(ServiceError):
+    """The request cannot be read."""
+
+    status = 400
+    slug = "malformed-request"
+    title = "Malformed request"
+
+
+class BadInput(BadRequest):
+    """The request can be read, but its values are not acceptable."""
+
+    status = 422
+    slug = "invalid-input"
+    title = "Invalid input"
+
+
+class UnsupportedMediaType(BadRequest):
+    """The body is not of a type that this resource takes."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"
+
+
+class TooLarge(BadRequest):
+    """The body, or the number of rows in it, is over its limit."""
+
+    status = 413
+    slug = "too-large"
+    title = "Too large"
+
+
+class NotAuthenticated(ServiceError):
+    """The request carries no valid credential, and needs one."""
+
+    status = 401
+    slug = "not-authenticated"
+    title = "Not authenticated"
+
+
+class NotAllowed(NotAuthenticated):
+    """The credential is valid, but not for this."""
+
+    status = 403
+    slug = "not-allowed"
+    title = "Not allowed"
+
+
+class NotFound(ServiceError):
+    """There is no such resource."""
+
+    status = 404
+    slug = "not-found"
+    title = "Not found"
+
+
+class ModelVersionNotFound(NotFound):
+    """The registry holds no such version."""
+
+    slug = "model-version-not-found"
+    title = "Model version not found"
+
+
+class JobNotFound(NotFound):
+    """There is no such job."""
+
+    slug = "job-not-found"
+    title = "Job not found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The resource exists, but does not know this method."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+
+
+class JobFinished(ServiceError):
+    """The job has ended, so it cannot be cancelled."""
+
+    status = 409
+    slug = "job-finished"
+    title = "Job finished"
+
+
+class PredictionOverflow(ServiceError):
+    """The model computed a value that is not a finite number."""
+
+    slug = "prediction-overflow"
+    title = "Prediction overflow"
+
+
+class InvalidModelVersion(ServiceError):
+    """A version's files are missing, changed or unreadable."""
+
+    slug = "invalid-model-version"
+    title = "Invalid model version"
+
+
+class TrainingFailed(ServiceError):
+    """A model could not be trained, or was refused by a gate."""
+
+    slug = "training-failed"
+    title = "Training failed"
+
+
+class Unavailable(ServiceError):
+    """The service cannot answer this right now; the same request may succeed later."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Unavailable"
+
+
+class ModelNotReady(Unavailable):
+    """No model version has been trained and promoted yet."""
+
+    slug = "model-not-ready"
+    title = "Model not ready"
+
+
+class JobsUnavailable(Unavailable):
+    """The database that keeps the jobs cannot be reached."""
+
+    slug = "jobs-unavailable"
+    title = "Jobs unavailable"

@@ -1,0 +1,157 @@
+"""Training in a process of its own: what runs there, and the worker's end of it.
+
+The process can be ended at any moment and takes its memory with it, and the worker stays able to hear that a job was
+cancelled. The two talk in lines of JSON: the order on the child's standard input, whose end is also how the child
+learns that the worker is gone; progress and the outcome on its standard output.
+"""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ..errors import TrainingFailed
+from ..ml import Model
+from ..serving.registry import Registry
+from ..settings import Settings
+
+Report = Callable[[float, str], None]
+
+TICK_SECONDS = 0.5
+"""How often the worker looks whether the job was cancelled."""
+
+_PATH = re.compile(r"""(?<![\w/])(?:~|[A-Za-z]:)?[/\\][^\s'",;:]+""")
+
+log = logging.getLogger(__name__)
+
+
+class ChildKilled(Exception):  # noqa: N818 - says what happened, as the library's own do
+    """The training's process ended without an outcome, by a signal: worth another try."""
+
+
+def order(settings: Settings, job_id: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Write down all that a training needs, in values that JSON can carry."""
+    return {
+        "directory": str(Registry(settings.models_dir.resolve(), Model.name).candidate(job_id)),
+        "hyperparameters": hyperparameters,
+        "url": None if settings.dataset_url is None else str(settings.dataset_url),
+        "sha256": settings.dataset_sha256,
+        "cache": str(settings.data_dir.resolve() / "downloads"),
+    }
+
+
+def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Train in this process and return the metrics; raise `TrainingFailed` if the data or the model are at fault."""
+    from ..ml.training import TrainingRefused, train_candidate
+
+    try:
+        return train_candidate(
+            Path(what["directory"]),
+            what["hyperparameters"],
+            url=what["url"],
+            sha256=what["sha256"],
+            cache=Path(what["cache"]),
+            report=report,
+        )
+    except TrainingRefused as error:
+        raise TrainingFailed(str(error)) from error
+    except MemoryError as error:
+        raise TrainingFailed("The training ran out of memory.") from error
+    except OSError as error:
+        raise TrainingFailed(f"The training failed: {error.strerror or type(error).__name__}.") from error
+    except ValueError as error:
+        first = (str(error).splitlines() or ["a value is wrong"])[0]
+        raise TrainingFailed(f"The training failed: {_PATH.sub('...', first)}") from error
+
+
+def train_in_child(what: dict[str, Any], report: Report, check: Callable[[], None], timeout: float) -> dict[str, Any]:
+    """Train in a child process and return the metrics.
+
+    `check` is called twice a second; whatever it raises ends the child. Raises `TrainingFailed`, also after `timeout`
+    seconds, and `ChildKilled`.
+    """
+    deadline = time.monotonic() + timeout
+    # In a process group of its own: an interrupt typed at the terminal is for the worker, which then ends the child
+    # and what the child may have started.
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    ) as child:
+        try:
+            messages = _messages(child, what)
+            while True:
+                check()
+                if time.monotonic() > deadline:
+                    raise TrainingFailed(f"The training took longer than the {timeout:g} seconds it may.")
+                try:
+                    message = messages.get(timeout=TICK_SECONDS)
+                except Empty:
+                    continue
+                if message is None:
+                    raise ChildKilled(f"the training's process ended with {child.wait()}")
+                if "metrics" in message:
+                    return dict(message["metrics"])
+                if "error" in message:
+                    raise TrainingFailed(message["error"])
+                report(message["progress"], message["phase"])
+        finally:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _messages(child: "subprocess.Popen[bytes]", what: dict[str, Any]) -> "SimpleQueue[dict[str, Any] | None]":
+    """Send the order, and collect what the child says until it ends (None)."""
+    messages: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+
+    def collect() -> None:
+        for line in child.stdout or ():
+            messages.put(json.loads(line))
+        messages.put(None)
+
+    if child.stdin:
+        child.stdin.write(json.dumps(what).encode() + b"\n")
+        child.stdin.flush()
+    threading.Thread(target=collect, daemon=True).start()
+    return messages
+
+
+def main() -> None:
+    """Be the child: train what standard input orders."""
+    # Requests come first: a training that takes every core must not show in the p99 of the predictions.
+    os.nice(5)
+    # Only messages may go to the pipe, so what libraries print goes to the log.
+    pipe = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)
+    what = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def say(**message: Any) -> None:
+        print(json.dumps(message), file=pipe, flush=True)
+
+    try:
+        metrics = train_here(what, lambda progress, phase: say(progress=progress, phase=phase))
+    except TrainingFailed as error:
+        say(error=error.detail)
+    except Exception as error:  # noqa: BLE001 - the boundary of the process
+        traceback.print_exc()
+        say(error=f"The training failed for a reason nobody foresaw ({type(error).__name__}); see the worker's log.")
+    else:
+        say(metrics=metrics)
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

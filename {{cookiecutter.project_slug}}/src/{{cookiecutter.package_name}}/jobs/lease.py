@@ -1,0 +1,106 @@
+"""Who a worker is: a name held under a lock that its end, however it comes, sets free.
+
+The library resumes a dead worker's jobs only under that worker's name. A name whose lock is free is
+that of no living worker.
+"""
+
+import fcntl
+import hashlib
+import itertools
+import os
+import re
+from pathlib import Path
+from typing import Protocol
+
+NAME = re.compile(r"worker-[0-9]{1,6}")
+"""What the name of a worker looks like."""
+
+
+class Leases(Protocol):
+    """Names that at most one living worker holds."""
+
+    def take(self, name: str) -> bool:
+        """Take a name if it is free, without waiting."""
+
+    def release(self, name: str) -> None:
+        """Give a name back."""
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a name that was taken is still held."""
+
+
+def take_lowest(leases: Leases) -> str:
+    """Take the free name with the lowest number, so that a restarted worker finds its own jobs again."""
+    return next(name for name in (f"worker-{number}" for number in itertools.count(1)) if leases.take(name))
+
+
+class FileLeases:
+    """Names locked by files: for workers on one machine, which is where SQLite is safe."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._files: dict[str, int] = {}
+
+    def take(self, name: str) -> bool:
+        """Take a name if it is free, without waiting."""
+        file = os.open(self._directory / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._files[name] = file
+        return True
+
+    def release(self, name: str) -> None:
+        """Give a name back."""
+        os.close(self._files.pop(name))
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a name that was taken is still held; a lock on a file is never lost."""
+        return name in self._files
+
+
+class PostgresLeases:
+    """Names locked in the database: for workers on any number of machines."""
+
+    def __init__(self, url: str, application: str) -> None:
+        self._url = url
+        self._application = application
+        self._connect()
+
+    def take(self, name: str) -> bool:
+        """Take a name if it is free, without waiting. Raises `psycopg.OperationalError`."""
+        row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [self._key(name)]).fetchone()
+        return bool(row and row[0])
+
+    def release(self, name: str) -> None:
+        """Give a name back."""
+        self._connection.execute("SELECT pg_advisory_unlock(%s)", [self._key(name)])
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a name is still held, or could be taken again after the connection was lost."""
+        import psycopg
+
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            self._connect()
+            return self.take(name)
+        return True
+
+    def _connect(self) -> None:
+        import psycopg
+        from sqlalchemy import make_url
+
+        url = make_url(self._url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._connection = psycopg.connect(url, autocommit=True)
+        # The locks of a machine that is cut off must not outlive it for the two hours that are usual.
+        self._connection.execute("SET tcp_keepalives_idle = 2")
+        self._connection.execute("SET tcp_keepalives_interval = 1")
+        self._connection.execute("SET tcp_keepalives_count = 3")
+
+    def _key(self, name: str) -> int:
+        digest = hashlib.sha256(f"{self._application}:{name}".encode()).digest()
+        return int.from_bytes(digest[:8], signed=True)

@@ -1,0 +1,233 @@
+"""The serving side of the jobs: submit, look up, list and cancel.
+
+The library that keeps them takes a second and 40 MB to import, so that happens at the first question, not at start-up.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import logging
+import re
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import BadInput, JobFinished, JobNotFound, JobsUnavailable
+from ..settings import Settings
+from .job import KINDS, Job, JobPage, job_from
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient, WorkflowStatus
+
+APPLICATION = (__package__ or "").partition(".")[0]
+"""What the jobs of this service are kept under: several services may share a database."""
+
+PATIENCE = 2.0
+"""Seconds to wait for the database."""
+
+OPENING_PATIENCE = 10.0
+"""Seconds to wait when the library must be imported and the database perhaps created."""
+
+CALLS = 16
+"""Questions that may wait for the database at the same time."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+T = TypeVar("T")
+
+
+class Jobs:
+    """The jobs of this service, kept in its database. Safe to use from many threads.
+
+    Every method raises `JobsUnavailable` when the database does not answer in time, and works again once it does.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: DBOSClient | None = None
+        self._opening = threading.Lock()
+        self._calls = threading.BoundedSemaphore(CALLS)
+
+    def submit(self, kind: str, arguments: Mapping[str, Any], idempotency_key: str | None = None) -> Job:
+        """Queue a job and return it; the same idempotency key always names the same job.
+
+        Keys of different callers meet here, so a caller's name belongs into the key.
+        """
+        job_id = uuid.uuid4().hex if idempotency_key is None else _id_for(kind, idempotency_key)
+
+        def enqueue(client: "DBOSClient") -> Job:
+            client.enqueue({"workflow_name": kind, "queue_name": kind, "workflow_id": job_id}, dict(arguments))
+            return job_from(_find(client, job_id))
+
+        return self._ask(enqueue)
+
+    def get(self, job_id: str) -> Job:
+        """Look a job up; raise `JobNotFound` if there is none of that id."""
+        return job_from(self.record(job_id))
+
+    def list(self, limit: int = 50, cursor: str | None = None) -> JobPage:
+        """List jobs, newest first; `cursor` is that of the page before.
+
+        Raises `BadInput` for a cursor that no page gave.
+        """
+        until, seen = _read_cursor(cursor) if cursor is not None else (None, [])
+        records = self._ask(
+            lambda client: client.list_workflows(
+                # One more than asked for shows whether another page follows.
+                name=list(KINDS), end_time=until, limit=limit + len(seen) + 1, sort_desc=True, load_input=False
+            )
+        )
+        fresh = [record for record in records if record.workflow_id not in seen]
+        page = fresh[:limit]
+        return JobPage(jobs=[job_from(record) for record in page], cursor=_cursor(page) if len(fresh) > limit else None)
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job; a running one is ended within a second. Raises `JobNotFound` and `JobFinished`."""
+        _check(job_id)
+
+        def cancel(client: "DBOSClient") -> Job:
+            if not job_from(_find(client, job_id)).done:
+                client.cancel_workflow(job_id)
+            return job_from(_find(client, job_id))
+
+        job = self._ask(cancel)
+        if job.state != "cancelled":
+            raise JobFinished(f"The job has {job.state}, so it cannot be cancelled.")
+        return job
+
+    def record(self, job_id: str) -> "WorkflowStatus":
+        """Look up the library's record of a job, for the worker."""
+        _check(job_id)
+        return self._ask(lambda client: _find(client, job_id))
+
+    def note(self, job_id: str, notes: Mapping[str, Any]) -> None:
+        """Write notes on a job, such as its progress, for the worker."""
+        self._ask(lambda client: client.update_workflow_attributes(job_id, dict(notes), merge=True))
+
+    def executors(self) -> set[str]:
+        """Name the workers, living or dead, that have taken up jobs and not finished them."""
+        return {record.executor_id or "" for record in self._ask(lambda client: _running(client, None))}
+
+    def hand_back(self, executor: str) -> None:
+        """Queue again what a worker leaves unfinished; unlike a crash, this is not counted against the jobs."""
+
+        def resume(client: "DBOSClient") -> None:
+            for record in _running(client, executor):
+                client.resume_workflow(record.workflow_id, queue_name=record.queue_name)
+
+        self._ask(resume)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        with self._opening:
+            client, self._client = self._client, None
+        if client is not None:
+            client.destroy()
+
+    def _ask(self, question: "Callable[[DBOSClient], T]") -> T:
+        """Put a question to the database, in a thread that is left behind if no answer comes in time.
+
+        The library waits for a locked SQLite file, and a driver for a silent network, longer than a caller should.
+        """
+        patience = OPENING_PATIENCE if self._client is None else PATIENCE
+        answer: Future[T] = Future()
+        if not self._calls.acquire(timeout=patience):
+            raise JobsUnavailable("The database of the jobs does not answer; try again later.")
+        threading.Thread(target=self._answer, args=(question, answer), daemon=True).start()
+        try:
+            return answer.result(patience)
+        except TimeoutError as error:
+            raise JobsUnavailable("The database of the jobs does not answer; try again later.") from error
+
+    def _answer(self, question: "Callable[[DBOSClient], T]", answer: "Future[T]") -> None:
+        try:
+            answer.set_result(question(self._open()))
+        except Exception as error:  # noqa: BLE001 - handed to the thread that asked
+            answer.set_exception(self._translated(error))
+        finally:
+            self._calls.release()
+
+    def _translated(self, error: Exception) -> Exception:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, (SQLAlchemyError, OSError)):
+            return error
+        if self._settings.jobs_url().startswith("sqlite"):
+            self.close()  # the file may have been replaced: open it anew next time
+        unavailable = JobsUnavailable("The database of the jobs cannot be reached; try again later.")
+        unavailable.__cause__ = error
+        return unavailable
+
+    def _open(self) -> "DBOSClient":
+        with self._opening:
+            if self._client is None:
+                self._client = _connect(self._settings)
+            return self._client
+
+
+def _connect(settings: Settings) -> "DBOSClient":
+    """Create or migrate the database, which any number of processes may do at once, and open it."""
+    from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
+
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    url = _impatient(settings.jobs_url())
+    DBOS.migrate(url)
+    return DBOSClient(
+        system_database_url=url,
+        serializer=DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
+        application_name=APPLICATION,
+        retry_connection_errors=False,
+    )
+
+
+def _impatient(url: str) -> str:
+    """Give the URL of a PostgreSQL database limits of time, where it has none of its own."""
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return url
+    limits = {"connect_timeout": "2", "tcp_user_timeout": "2000", "keepalives_idle": "5", "keepalives_interval": "2"}
+    return parsed.set(query={**limits, **parsed.query}).render_as_string(hide_password=False)
+
+
+def _check(job_id: str) -> None:
+    if not _ID.fullmatch(job_id):
+        raise JobNotFound("There is no job of that id.")
+
+
+def _find(client: "DBOSClient", job_id: str) -> "WorkflowStatus":
+    records = client.list_workflows(workflow_ids=[job_id], name=list(KINDS), load_input=False)
+    if not records:
+        raise JobNotFound("There is no job of that id.")
+    return records[0]
+
+
+def _running(client: "DBOSClient", executor: str | None) -> "list[WorkflowStatus]":
+    return client.list_workflows(status="PENDING", executor_id=executor, load_input=False, load_output=False)
+
+
+def _id_for(kind: str, idempotency_key: str) -> str:
+    return hashlib.sha256(f"{kind}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _cursor(page: "list[WorkflowStatus]") -> str:
+    """Name the place after a page: its last millisecond, and the jobs of that millisecond already shown."""
+    last = page[-1].created_at
+    seen = [record.workflow_id for record in page if record.created_at == last]
+    return base64.urlsafe_b64encode(json.dumps([last, *seen]).encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[str, "list[str]"]:
+    """Return the time from which on to list, and the jobs to leave out."""
+    try:
+        last, *seen = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        # Half a millisecond more, because the library rounds down.
+        return datetime.fromtimestamp((last + 0.5) / 1000, UTC).isoformat(), seen
+    except (binascii.Error, ValueError, TypeError, OverflowError, OSError) as error:
+        raise BadInput("The cursor is not one that a page of jobs gave; start without one.") from error

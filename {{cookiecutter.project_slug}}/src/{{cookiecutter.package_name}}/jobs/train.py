@@ -1,0 +1,135 @@
+"""The train job: a candidate is made in a child process, then published, then promoted if the policy says so."""
+
+import logging
+import shutil
+import threading
+import time
+import uuid
+from typing import Any
+
+from ..errors import JobsUnavailable
+from ..ml import Model
+from ..serving.registry import Policy, Registry
+from ..settings import Settings
+from .candidate import ChildKilled, Report, order, train_here, train_in_child
+from .store import Jobs
+
+KILLED_TRIES = 3
+"""How often a training is tried whose process is killed each time."""
+
+WORKER_TRIES = 5
+"""How often a job is taken up again whose worker died."""
+
+REPORT_SECONDS = 1.0
+"""Shortest time between two notes of a job's progress, in seconds."""
+
+log = logging.getLogger(__name__)
+
+
+def train_now(settings: Settings, hyperparameters: dict[str, Any], promote: Policy | None, report: Report) -> dict[str, Any]:
+    """Train, publish and promote in this process; return what the job would. Raises `TrainingFailed`."""
+    job_id = uuid.uuid4().hex
+    try:
+        metrics = train_here(order(settings, job_id, hyperparameters), report)
+        version = publish(settings, job_id)
+    finally:
+        discard(settings, job_id)
+    return {"version": version, **consider(settings, version, promote), "metrics": metrics}
+
+
+def publish(settings: Settings, job_id: str) -> str:
+    """Publish a job's candidate, once however often this is repeated, and return its version."""
+    registry = Registry(settings.models_dir, Model.name)
+    return registry.publish(registry.candidate(job_id))
+
+
+def consider(settings: Settings, version: str, promote: Policy | None) -> dict[str, Any]:
+    """Promote a version if the policy, by default that of the settings, says so."""
+    registry = Registry(settings.models_dir, Model.name)
+    decision = registry.consider(version, promote or settings.promote, settings.promote_tolerance)
+    return {"promoted": decision.promoted, "reason": decision.reason}
+
+
+def discard(settings: Settings, job_id: str) -> None:
+    """Remove what is left of a job's candidate."""
+    shutil.rmtree(Registry(settings.models_dir, Model.name).candidate(job_id), ignore_errors=True)
+
+
+def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
+    """Make the job known to the library, which must not be running yet."""
+    from dbos import DBOS
+
+    def make_candidate(hyperparameters: dict[str, Any]) -> dict[str, Any]:
+        claim = Claim(jobs, DBOS.workflow_id or "", stopping)
+        what = order(settings, claim.job_id, hyperparameters)
+        try:
+            return train_in_child(what, claim.report, claim.check, settings.train_timeout_seconds)
+        except BaseException:
+            discard(settings, claim.job_id)
+            raise
+
+    # The order and the names of the steps are kept with every unfinished job: a later release may add steps at the
+    # end, but not move or rename them while jobs of an earlier one are under way.
+    @DBOS.workflow(name="train", max_recovery_attempts=WORKER_TRIES)
+    def train(arguments: dict[str, Any]) -> dict[str, Any]:
+        job_id = DBOS.workflow_id or ""
+        metrics = DBOS.run_step(
+            {
+                "name": "candidate",
+                "retries_allowed": True,
+                "max_attempts": KILLED_TRIES,
+                "should_retry": lambda error: isinstance(error, ChildKilled),
+            },
+            make_candidate,
+            arguments.get("hyperparameters") or {},
+        )
+        version = DBOS.run_step({"name": "publish"}, publish, settings, job_id)
+        decision = DBOS.run_step({"name": "promote"}, consider, settings, version, arguments.get("promote"))
+        return {"version": version, **decision, "metrics": metrics}
+
+
+class Abandoned(BaseException):
+    """The job is no longer this process's. Not an `Exception`, which the library would record as the job's failure."""
+
+
+class Claim:
+    """A worker's hold on a job that it runs: whether it still stands, and the progress shown meanwhile."""
+
+    def __init__(self, jobs: Jobs, job_id: str, stopping: threading.Event) -> None:
+        self.job_id = job_id
+        self._jobs = jobs
+        self._stopping = stopping
+        record = jobs.record(job_id)
+        notes = record.attributes or {}
+        self._taken_up_at = record.dequeued_at
+        self._shown: float = notes.get("progress", 0.0)
+        self._shown_at = 0.0
+        self._phase = ""
+        if "started_at" not in notes:
+            jobs.note(job_id, {"started_at": record.dequeued_at})
+
+    def check(self) -> None:
+        """Raise `Abandoned` if the worker is to stop, the job was cancelled or another worker has it."""
+        if self._stopping.is_set():
+            raise Abandoned
+        try:
+            record = self._jobs.record(self.job_id)
+        except JobsUnavailable:
+            return  # the training goes on while the database is away
+        if record.status != "PENDING" or record.dequeued_at != self._taken_up_at:
+            log.info("Job %s is no longer ours (%s)", self.job_id, record.status)
+            raise Abandoned
+
+    def report(self, progress: float, phase: str) -> None:
+        """Show progress, from 0 to 1, at most once a second and never less than before."""
+        if phase != self._phase:
+            self._phase = phase
+            log.info("Job %s: %s", self.job_id, phase)
+        now = time.monotonic()
+        if progress <= self._shown or now < self._shown_at + REPORT_SECONDS:
+            return
+        self._shown, self._shown_at = progress, now
+        try:
+            self._jobs.note(self.job_id, {"progress": min(progress, 1.0)})
+        except JobsUnavailable:
+            log.warning("The progress of job %s could not be noted", self.job_id)

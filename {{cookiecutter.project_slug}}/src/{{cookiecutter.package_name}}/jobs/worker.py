@@ -1,0 +1,159 @@
+"""The worker: a process that runs the jobs, and takes up those of workers that died."""
+
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from ..errors import JobsUnavailable, ServiceError
+from ..settings import Settings
+from . import train
+from .candidate import ChildKilled
+from .job import KINDS
+from .lease import NAME, FileLeases, Leases, PostgresLeases, take_lowest
+from .store import APPLICATION, Jobs
+
+VERSION = "1"
+"""Kept with every job, and a worker takes up only jobs of its own: changing it would strand those under way."""
+
+POLL_SECONDS = 0.25
+"""How often a worker looks for a queued job."""
+
+SWEEP_SECONDS = 2.0
+"""How often a worker looks for jobs whose worker died."""
+
+STOP_SECONDS = 10
+"""How long a worker may take to stop."""
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, *, exit_with_parent: bool = False) -> None:
+    """Run jobs until SIGTERM or SIGINT; what is under way then is left to be resumed.
+
+    With `exit_with_parent`, also the end of standard input stops the worker.
+    """
+    stopping = _stop_on_signals()
+    if exit_with_parent:
+        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    leases = _open_leases(settings)
+    name = take_lowest(leases)
+    jobs = Jobs(settings)
+    _launch(settings, jobs, name, stopping)
+    log.info("Worker %s is ready", name)
+    _watch(jobs, leases, name, stopping)
+    _stop(jobs, name)
+    leases.release(name)
+    log.info("Worker %s has stopped", name)
+
+
+def _stop_on_signals() -> threading.Event:
+    stopping = threading.Event()
+
+    def stop(*_: Any) -> None:
+        if not stopping.is_set():
+            # The library waits for a database that is gone for as long as it takes; jobs survive any end of ours.
+            deadline = threading.Timer(STOP_SECONDS, os._exit, [0])
+            deadline.daemon = True
+            deadline.start()
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _open_leases(settings: Settings) -> Leases:
+    url = settings.jobs_url()
+    if url.startswith("sqlite"):
+        return FileLeases(settings.data_dir / "workers")
+    return PostgresLeases(url, APPLICATION)
+
+
+def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event) -> None:
+    """Start the library: no console, no telemetry, no server; its own jobs are recovered at once."""
+    from dbos import DBOS, DBOSPortableJSONSerializer
+
+    library = logging.getLogger("dbos")
+    library.addHandler(logging.NullHandler())  # or it would write to the terminal in a format of its own
+    library.addFilter(_without_traceback)
+    DBOS(
+        config={
+            "name": APPLICATION,
+            "system_database_url": settings.jobs_url(),
+            "executor_id": name,
+            "application_version": VERSION,
+            "serializer": DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
+            "log_level": "WARNING",
+            "enable_otlp": False,
+        }
+    )
+    train.register(settings, jobs, stopping)
+    DBOS.launch()
+    for kind in KINDS:
+        DBOS.register_queue(kind, global_concurrency=1, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Keep a failure that was foreseen to one line."""
+    from dbos import error as library
+
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, (ServiceError, library.DBOSException, ChildKilled)):
+        record.msg = f"{record.getMessage()} {error}"
+        record.args = None
+        record.exc_info = None
+    return True
+
+
+def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event) -> None:
+    """Take up the jobs of dead workers until it is time to stop."""
+    suspects: set[str] = set()
+    while not stopping.wait(SWEEP_SECONDS):
+        try:
+            if not leases.holds(name):
+                log.error("Worker %s lost its name to another worker", name)
+                return
+            suspects = _adopt(jobs, leases, name, suspects)
+        except (JobsUnavailable, OSError) as error:
+            log.warning("Cannot look for jobs of dead workers: %s", error)
+
+
+def _adopt(jobs: Jobs, leases: Leases, name: str, suspects: set[str]) -> set[str]:
+    """Queue the jobs of workers found dead twice in a row again; return those found dead for the first time.
+
+    Twice, because a worker that lost its connection to the database takes its name again when it notices.
+    """
+    from dbos import DBOS
+
+    dead = set()
+    for other in jobs.executors() - {name}:
+        if not NAME.fullmatch(other) or not leases.take(other):
+            continue
+        try:
+            if other in suspects:
+                log.warning("Worker %s has died: taking up its jobs", other)
+                DBOS._recover_pending_workflows([other])  # noqa: SLF001 - the library has no public way
+            else:
+                dead.add(other)
+        finally:
+            leases.release(other)
+    return dead
+
+
+def _stop(jobs: Jobs, name: str) -> None:
+    from dbos import DBOS
+
+    DBOS.destroy(workflow_completion_timeout_sec=STOP_SECONDS // 2)
+    try:
+        jobs.hand_back(name)
+    except JobsUnavailable:
+        log.warning("The database is away: unfinished jobs are resumed when a worker starts")
+    jobs.close()

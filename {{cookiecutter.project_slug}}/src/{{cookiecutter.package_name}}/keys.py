@@ -1,0 +1,96 @@
+"""API keys: made, listed and revoked by the command line, checked by the API. Only their digests are stored."""
+
+import json
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from .ml.manifest import now, write_durably
+
+Scope = Literal["predict", "train", "admin"]
+
+
+class Key(BaseModel):
+    """What is known of an API key; the key itself is shown once, when it is made."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    id: str
+    """Short name of the key, for listing and revoking."""
+    owner: str
+    """Who uses it."""
+    scopes: frozenset[Scope]
+    """What it is good for; `admin` is good for everything."""
+    created_at: datetime
+    """When it was made, in UTC."""
+    digest: str
+    """SHA-256 of the key. It is random and long, so a slow hash would add nothing."""
+
+    def allows(self, scope: Scope) -> bool:
+        """Tell whether this key is good for `scope`."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+_KEYS = TypeAdapter(list[Key])
+
+
+class KeyStore:
+    """The keys in a file. A change shows in every process at once: the file is read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._by_digest: dict[str, Key] = {}
+
+    def find(self, secret: str) -> Key | None:
+        """Return the key with this secret, if there is one that is not revoked."""
+        self._refresh()
+        return self._by_digest.get(_digest(secret))
+
+    def list(self) -> list[Key]:
+        """Return all keys, oldest first."""
+        self._refresh()
+        return sorted(self._by_digest.values(), key=lambda key: key.created_at)
+
+    def create(self, owner: str, scopes: Iterable[Scope]) -> tuple[Key, str]:
+        """Make a key; return what is known of it, and its secret, which cannot be had again."""
+        secret = secrets.token_urlsafe(32)
+        key = Key(
+            id=secrets.token_hex(4), owner=owner, scopes=frozenset(scopes), created_at=now(), digest=_digest(secret)
+        )
+        self._write([*self.list(), key])
+        return key, secret
+
+    def revoke(self, key_id: str) -> bool:
+        """Remove a key; return whether there was one."""
+        keys = self.list()
+        left = [key for key in keys if key.id != key_id]
+        if len(left) < len(keys):
+            self._write(left)
+        return len(left) < len(keys)
+
+    def _refresh(self) -> None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._seen, self._by_digest = None, {}
+            return
+        seen = (status.st_ino, status.st_mtime_ns)
+        if seen != self._seen:
+            keys = _KEYS.validate_json(self._path.read_bytes())
+            self._by_digest = {key.digest: key for key in keys}
+            self._seen = seen
+
+    def _write(self, keys: Iterable[Key]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        content = json.dumps([key.model_dump(mode="json") for key in keys], indent=1)
+        write_durably(self._path, content.encode(), mode=0o600)
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,37 @@
+"""A trained model as ONNX, opened the same way by the gate that checks it and by the service that serves it."""
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from .base import Classes
+
+
+class OnnxClassifier:
+    """A classifier computed by onnxruntime. Safe to use from several threads at once."""
+
+    def __init__(self, content: bytes) -> None:
+        """Open a model.
+
+        Raises:
+            ValueError: the bytes are not a classifier in ONNX, or its weights are in other files.
+
+        """
+        options = onnxruntime.SessionOptions()
+        # One row of a small model takes microseconds: waking more threads would cost more than they bring.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # faults are raised, so they need not be printed as well
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ValueError("is not an ONNX model that onnxruntime can open") from error
+        outputs = [output.name for output in self._session.get_outputs()]
+        if outputs != ["label", "probabilities"]:
+            raise ValueError(f"has the outputs {outputs}, not label and probabilities")
+        self._input = self._session.get_inputs()[0].name
+
+    def predict(self, X: NDArray[np.float32]) -> Classes:
+        """Return the most probable class and all probabilities of each row of `X`; shape (rows, features)."""
+        index, probability = self._session.run(None, {self._input: X})
+        return Classes(index=index, probability=probability)

@@ -1,0 +1,184 @@
+"""The serving command: a certificate, a first model, the worker beside, and uvicorn."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import tls
+from .about import about
+from .errors import ServiceError, TrainingFailed
+from .keys import KeyStore
+from .logs import LOGGING, PACKAGE
+from .ml import Model
+from .serving.registry import Registry
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STOP_SECONDS = 15
+"""How long the worker may take to stop before it is killed; its jobs survive that."""
+LONGEST_PAUSE_SECONDS = 30
+"""Longest pause before a worker that keeps ending is started again."""
+
+log = logging.getLogger(__name__)
+
+
+class Refused(ServiceError):
+    """The service cannot start as it is asked to; the detail says what to change."""
+
+
+def serve(settings: Settings, *, with_worker: bool) -> None:
+    """Serve until SIGTERM or SIGINT, then end requests in flight and the worker.
+
+    Raises:
+        Refused: the address cannot be listened on, or is public while there is no API key.
+        TrainingFailed: there is no model, and none could be trained.
+
+    """
+    check_access(settings)
+    listener = listen(settings)
+    certificate, key = certificate_files(settings)
+    if with_worker:
+        train_first(settings)
+    # uvicorn raises the signal again once it has stopped; this process must outlive that to stop the worker, too.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    announce(settings, listener, certificate)
+    with worker_beside() if with_worker else _nothing():
+        run_uvicorn(settings, listener, certificate, key)
+
+
+def check_access(settings: Settings) -> None:
+    """Refuse a public address while nobody could be told from a stranger."""
+    if settings.is_public and not KeyStore(settings.data_dir / "keys.json").list():
+        raise Refused(
+            f"Other machines can reach {settings.host}, and there is no API key yet. Make one first: "
+            f"{about().slug} keys create NAME --scope admin"
+        )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens on the configured address.
+
+    Raises:
+        Refused: the address is taken or not one of this machine.
+
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        # The text of the error repeats the address; that of the number does not. An unknown name has no number.
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        raise Refused(f"Cannot listen on {settings.host} port {settings.port}: {reason}. Choose another.") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def certificate_files(settings: Settings) -> tuple[Path, Path]:
+    """Return the files of the certificate and its key: those configured, or self-signed ones."""
+    if settings.tls_certfile is None or settings.tls_keyfile is None:
+        return tls.self_signed(settings.data_dir / "tls")
+    for path in (settings.tls_certfile, settings.tls_keyfile):
+        if not os.access(path, os.R_OK):
+            raise Refused(f"The TLS file {path} cannot be read.")
+    return settings.tls_certfile, settings.tls_keyfile
+
+
+def train_first(settings: Settings) -> None:
+    """Train the first version if none serves, in a process of its own so that this one stays small."""
+    if Registry(settings.models_dir, Model.name).champion() is not None:
+        return
+    log.info("there is no model yet: training the first version")
+    command = [sys.executable, "-m", PACKAGE, "train", "--promote", "always"]
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:  # noqa: S603 - our own command
+        raise TrainingFailed("There is no model to serve, and the first training failed, as said above.")
+
+
+def announce(settings: Settings, listener: socket.socket, certificate: Path) -> None:
+    """Say where the service is and how to call it, in a line that works as pasted."""
+    host = "localhost" if settings.host in {"127.0.0.1", "::1", "0.0.0.0", "::"} else settings.host  # noqa: S104
+    url = f"https://{host}:{listener.getsockname()[1]}"
+    values = ", ".join(str(value) for value in Model.Features.example().values())
+    trust = f" --cacert '{certificate.resolve()}'" if settings.tls_certfile is None else ""
+    key = " -H 'X-API-Key: YOUR-KEY'" if settings.is_public or settings.require_key else ""
+    print(
+        f"\n{about().name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
+        f"curl{trust}{key} -H 'Content-Type: application/json' -d '{{\"data\": [[{values}]]}}' {url}/predict\n",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def run_uvicorn(settings: Settings, listener: socket.socket, certificate: Path, key: Path) -> None:
+    """Run the serving processes until a signal stops them."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(
+        f"{PACKAGE}.main:app",
+        workers=settings.workers,
+        loop=f"{PACKAGE}.loop:Loop",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        ssl_context_factory=tls.context,
+        log_config=LOGGING,
+        server_header=False,
+        timeout_graceful_shutdown=30,
+    )
+    server = uvicorn.Server(config)
+    if settings.workers == 1:
+        server.run(sockets=[listener])
+    else:
+        Multiprocess(config, sockets=[listener]).run()
+
+
+@contextmanager
+def worker_beside() -> "Iterator[None]":
+    """Keep a worker process running; it ends with this process, however that ends."""
+    stopping = threading.Event()
+    keeper = threading.Thread(target=_keep_worker, args=[stopping], daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        keeper.join()
+
+
+@contextmanager
+def _nothing() -> "Iterator[None]":
+    yield
+
+
+def _keep_worker(stopping: threading.Event) -> None:
+    """Start the worker, and again whenever it ends by itself."""
+    pause = 1
+    while not stopping.is_set():
+        with subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"], stdin=subprocess.PIPE
+        ) as worker:
+            while worker.poll() is None and not stopping.wait(0.2):
+                pass
+            if stopping.is_set():
+                _stop(worker)
+                return
+        log.error("the worker ended with %s; starting it again in %s s", worker.returncode, pause)
+        stopping.wait(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _stop(worker: "subprocess.Popen[bytes]") -> None:
+    worker.terminate()
+    try:
+        worker.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()

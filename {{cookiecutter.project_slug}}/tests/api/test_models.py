@@ -1,0 +1,53 @@
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from package_name.api.app import create_app
+from package_name.ml import Model
+from package_name.settings import Settings
+
+
+@pytest.fixture
+def client(trained: Settings, tmp_path: Path) -> Iterator[TestClient]:
+    """A caller of a service with two versions of its own; the first serves."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    shutil.copytree(tmp_path / "models" / Model.name / "1", tmp_path / "models" / Model.name / "2")
+    settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", refresh_seconds=0.01)
+    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+        yield client
+
+
+def champions(client: TestClient) -> list[tuple[str, bool]]:
+    return [(one["version"], one["champion"]) for one in client.get("/models").json()["versions"]]
+
+
+def test_versions_are_listed_newest_first_with_the_champion(client: TestClient) -> None:
+    assert champions(client) == [("2", False), ("1", True)]
+
+
+def test_a_version_shows_its_record(client: TestClient) -> None:
+    shown = client.get("/models/1").json()
+    assert shown["champion"] is True
+    assert shown["manifest"]["labels"] == list(Model.labels)
+    assert shown["manifest"]["parity"]["label_differences"] == 0
+
+
+def test_a_promoted_version_serves_soon_and_can_be_taken_back(client: TestClient, rows: list[list[float]]) -> None:
+    for version in ("2", "1"):
+        promoted = client.post(f"/models/{version}/promote")
+        assert (promoted.status_code, promoted.json()["champion"]) == (200, True)
+        for _ in range(1000):
+            if client.post("/predict", json={"data": rows}).json()["version"] == version:
+                break
+        else:
+            pytest.fail(f"version {version} does not serve")
+    assert champions(client) == [("2", False), ("1", True)]
+
+
+@pytest.mark.parametrize("version", ["3", "0", "x", "%2e%2e", "..%2f1", "a" * 300, "%00"])
+def test_a_version_that_does_not_exist_is_not_found(client: TestClient, version: str) -> None:
+    """Checklist 19."""
+    assert client.get(f"/models/{version}").status_code == 404
+    assert client.post(f"/models/{version}/promote").status_code == 404

@@ -1,0 +1,88 @@
+import io
+from pathlib import Path
+
+import pytest
+from package_name.ml.features import Features, number
+from package_name.ml.table import TableError, read_examples, read_rows, to_number
+
+
+class Point(Features):
+    """A point in the plane."""
+
+    x: float = number(example=1, low=-10, high=10, unit="m")
+    """How far east."""
+    y: float = number(example=2, low=-10, high=10, unit="m")
+    """How far north."""
+
+
+def rows(text: str) -> list[tuple[int, list[str]]]:
+    return list(read_rows(io.StringIO(text, newline=""), ["x", "y"]))
+
+
+def test_columns_are_matched_by_name_in_any_order() -> None:
+    assert rows("y, x\n2,1\n") == [(2, ["1", "2"])]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name() -> None:
+    assert rows("\ufeffx,y\n1,2\n") == [(2, ["1", "2"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", 1),
+        ("x\n1\n", 1),
+        ("x,y,z\n1,2,3\n", 1),
+        ("x,x,y\n1,1,2\n", 1),
+        ("x,z\n1,2\n", 1),
+        ("x,y\n1,2\n1,2,3\n", 3),
+        ("x,y\n1\n", 2),
+        ('x,y\n1,2\n"1,2\n', 3),
+    ],
+)
+def test_a_malformed_table_is_refused_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(TableError) as refused:
+        rows(text)
+    assert refused.value.line == line
+
+
+@pytest.mark.parametrize("cell", ["", "a", "nan", "inf", "1_0", "0x1", "१", "1,5", "--1"])
+def test_a_cell_that_is_not_a_decimal_number_is_refused(cell: str) -> None:
+    with pytest.raises(TableError, match="line 7: x must be a number"):
+        to_number(cell, "x", 7)
+
+
+@pytest.mark.parametrize(("cell", "value"), [("1", 1), ("-2.5", -2.5), (" 3e-2 ", 0.03)])
+def test_a_decimal_number_is_read(cell: str, value: float) -> None:
+    assert to_number(cell, "x", 1) == value
+
+
+def test_examples_are_read_with_the_index_of_their_label(tmp_path: Path) -> None:
+    table = tmp_path / "points.csv"
+    table.write_text("kind,y,x\nfar,9,8\nnear,1,2\n", encoding="utf-8")
+    X, y = read_examples(table, Point, target="kind", labels=("near", "far"))
+    assert X.tolist() == [[8, 9], [2, 1]]
+    assert y.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,2,elsewhere", "line 2: kind must be one of near, far"),
+        ("1,99,near", "line 2: y: Input should be less than or equal to 10"),
+        ("1,?,near", "line 2: y must be a number"),
+    ],
+)
+def test_a_bad_example_is_refused_with_its_line_and_column(tmp_path: Path, row: str, message: str) -> None:
+    table = tmp_path / "points.csv"
+    table.write_text(f"x,y,kind\n{row}\n", encoding="utf-8")
+    with pytest.raises(TableError) as refused:
+        read_examples(table, Point, target="kind", labels=("near", "far"))
+    assert str(refused.value) == message
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "points.csv"
+    table.write_text("x,y,kind\n", encoding="utf-8")
+    with pytest.raises(TableError, match="holds no rows"):
+        read_examples(table, Point, target="kind", labels=("near", "far"))

@@ -1,0 +1,106 @@
+import asyncio
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from package_name.errors import InvalidModelVersion
+from package_name.ml import Model
+from package_name.serving import champion
+from package_name.serving.champion import Champion, load
+from package_name.serving.registry import Registry
+from package_name.settings import Settings
+
+
+@pytest.fixture
+def registry(trained: Settings, tmp_path: Path) -> Registry:
+    """A registry of one's own with two versions; the first serves."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    registry = Registry(tmp_path / "models", Model.name)
+    shutil.copytree(registry.directory / "1", registry.directory / "2")
+    return registry
+
+
+def test_a_new_champion_is_picked_up_and_the_old_one_stays_usable(registry: Registry) -> None:
+    champion = Champion(registry, 10**9)
+    champion.refresh()
+    before = champion.served
+    assert before is not None
+    registry.promote("2")
+    champion.refresh()
+    assert (before.version, champion.served and champion.served.version) == ("1", "2")
+    X = Model.Features.matrix([Model.Features.example().values()])
+    assert before.model.predict(X).index.shape == (1,)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "tampered", "too large", "missing"])
+def test_a_bad_version_is_refused_and_the_last_good_one_serves(
+    registry: Registry, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    model = registry.directory / "2" / "model.onnx"
+    champion = Champion(registry, 10**9 if damage != "too large" else model.stat().st_size)
+    champion.refresh()
+    registry.promote("2")
+    content = model.read_bytes()
+    match damage:
+        case "truncated":
+            model.write_bytes(content[:-1])
+        case "tampered":
+            model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        case "too large":
+            model.write_bytes(content + b"0")
+        case "missing":
+            model.unlink()
+    with caplog.at_level(logging.ERROR):
+        champion.refresh()
+    assert champion.served is not None
+    assert champion.served.version == "1"
+    assert "the last good version stays" in caplog.text
+
+
+def test_a_version_for_other_features_is_not_loaded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "labels", ("other", *Model.labels[1:]))
+    with pytest.raises(InvalidModelVersion, match="other features or labels"):
+        load(registry, "1", 10**9)
+
+
+def test_without_a_champion_nothing_serves(tmp_path: Path) -> None:
+    champion = Champion(Registry(tmp_path, Model.name), 10**9)
+    champion.refresh()
+    assert champion.served is None
+
+
+async def _follow_until(champion: Champion, version: str) -> None:
+    follower = asyncio.create_task(champion.follow(0.01))
+    async with asyncio.timeout(10):
+        while champion.served is None or champion.served.version != version:
+            await asyncio.sleep(0.01)
+    follower.cancel()
+
+
+def test_following_survives_a_fault_and_finds_the_next_champion(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = champion.load, [RuntimeError("nobody foresaw this")]
+
+    def load_with_one_fault(*arguments: object) -> champion.Served:
+        if faults:
+            raise faults.pop()
+        return real(*arguments)  # type: ignore[arg-type]
+
+    held = Champion(registry, 10**9)
+    held.refresh()
+    monkeypatch.setattr(champion, "load", load_with_one_fault)
+    registry.promote("2")
+
+    async def scenario() -> None:
+        follower = asyncio.create_task(held.follow(0.01))
+        async with asyncio.timeout(10):
+            while faults:
+                await asyncio.sleep(0.01)
+        follower.cancel()
+        registry.promote("2")
+        await _follow_until(held, "2")
+
+    asyncio.run(scenario())
+    assert held.served is not None

@@ -1,0 +1,122 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import package_name
+import pytest
+from package_name import __version__
+from package_name.cli import main
+from package_name.ml import Model
+from package_name.settings import PREFIX, Settings
+
+TABLE = f"{','.join(Model.Features.names())}\n{','.join(map(str, Model.Features.example().values()))}\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_service(monkeypatch: pytest.MonkeyPatch, trained: Settings) -> None:
+    """Run commands in a service with a trained model."""
+    monkeypatch.setenv(f"{PREFIX}MODELS_DIR", str(trained.models_dir))
+    monkeypatch.setenv(f"{PREFIX}DATA_DIR", str(trained.data_dir))
+
+
+def test_the_version_and_the_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, expected in (("--version", __version__), ("--help", "train")):
+        with pytest.raises(SystemExit) as ended:
+            main([option])
+        assert ended.value.code == 0
+        assert expected in capsys.readouterr().out
+
+
+def test_predictions_are_printed_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(TABLE)
+    assert main(["predict", str(tmp_path / "rows.csv")]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["version"] == "1"
+    assert answer["label"][0] in Model.labels
+
+
+def test_a_training_prints_its_record_and_talks_on_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}MODELS_DIR", str(tmp_path / "models"))
+    assert main(["train", "seed=4", "--promote", "never"]) == 0
+    printed = capsys.readouterr()
+    record = json.loads(printed.out)
+    assert (record["version"], record["promoted"]) == ("1", False)
+    assert set(record["metrics"]) >= {"balanced_accuracy"}
+    assert "does not serve" in printed.err
+    assert main(["models", "show", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["hyperparameters"]["seed"] == 4
+    assert main(["models", "promote", "1"]) == 0
+    assert main(["models", "list"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"champion": "1", "versions": ["1"]}
+
+
+def test_keys_are_made_listed_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "create", "ann", "--scope", "predict", "--scope", "train"]) == 0
+    secret = capsys.readouterr().out.strip()
+    assert main(["keys", "list"]) == 0
+    printed = capsys.readouterr().out
+    (key,) = json.loads(printed)
+    assert (key["owner"], sorted(key["scopes"])) == ("ann", ["predict", "train"])
+    assert secret not in printed
+    assert main(["keys", "revoke", key["id"]]) == 0
+    assert main(["keys", "revoke", key["id"]]) == 1
+
+
+def test_the_openapi_document_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["openapi"]) == 0
+    assert "/predict" in json.loads(capsys.readouterr().out)["paths"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["predict", "nowhere.csv"], 1, "nowhere.csv cannot be read"),
+        (["train", "seed"], 1, "'seed' is not NAME=VALUE"),
+        (["train", "seed=x"], 1, "'seed=x' is not NAME=VALUE"),
+        (["train", "sed=1"], 1, "sed: Extra inputs are not permitted"),
+        (["models", "show", "9"], 1, "There is no version '9'"),
+        (["serve", "--port", "x"], 2, f"{PREFIX}PORT: "),
+        (["serve", "--tls-certfile", "x"], 2, "go together"),
+        (["serve", "--host", "0.0.0.0"], 1, "keys create"),  # noqa: S104
+        (["serve", "--host", "nowhere.invalid", "--no-worker"], 1, "keys create"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    assert main(arguments) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["unknown"], ["models"], ["keys", "create", "ann"]])
+def test_a_wrong_use_is_explained(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_without_a_model_predicting_says_how_to_get_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}MODELS_DIR", str(tmp_path))
+    assert main(["predict"]) == 1
+    assert "Train one" in capsys.readouterr().err
+
+
+def run(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", package_name.__name__, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # noqa: S603
+
+
+def test_the_module_runs_as_a_command_and_reads_standard_input() -> None:
+    done = run("predict", input=TABLE)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == Model.name

@@ -1,0 +1,64 @@
+"""What each process may load, and who may import whom."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import package_name
+import pytest
+
+PACKAGE = Path(package_name.__file__).parent
+HEAVY = {"dbos", "joblib", "matplotlib", "pandas", "pooch", "scipy", "skl2onnx", "sklearn", "sqlalchemy", "torch"}
+ROOMS = {"api", "jobs", "ml", "serving"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after running `code`."""
+    program = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    return set(json.loads(done.stdout))
+
+
+def test_the_serving_process_loads_neither_training_nor_job_libraries() -> None:
+    assert loaded_by("import package_name.main") & HEAVY == set()
+
+
+def test_the_serving_process_predicts_without_them() -> None:
+    assert loaded_by("import package_name.serving.prediction, package_name.serving.champion") & HEAVY == set()
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Return the rooms that a module imports, wherever the import stands in it."""
+    own = path.relative_to(PACKAGE).parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = own[: len(own) - node.level + 1]
+            target = (*base, *(node.module or "").split("."))
+            names = [target] if target[0] else [(alias.name,) for alias in node.names]
+            found |= {name[0] for name in names if name[0] != (own or ("",))[0]}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("room", "allowed"),
+    [
+        ("ml", set()),
+        ("serving", {"ml", "errors", "settings"}),
+        ("jobs", {"ml", "serving", "errors", "settings"}),
+        ("api", ROOMS | {"__version__", "about", "errors", "keys", "settings"}),
+    ],
+)
+def test_imports_go_one_way(room: str, allowed: set[str]) -> None:
+    modules = list((PACKAGE / room).rglob("*.py"))
+    assert modules
+    for path in modules:
+        assert imported_rooms(path) <= allowed, path
+
+
+def test_the_services_know_nothing_of_http() -> None:
+    for room in ("ml", "serving", "jobs"):
+        for path in (PACKAGE / room).rglob("*.py"):
+            assert "fastapi" not in path.read_text(encoding="utf-8"), path

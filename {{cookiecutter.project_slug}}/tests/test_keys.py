@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+from package_name.keys import KeyStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> KeyStore:
+    return KeyStore(tmp_path / "var" / "keys.json")
+
+
+def test_a_key_is_found_by_its_secret_alone(store: KeyStore) -> None:
+    key, secret = store.create("ann", ["predict"])
+    store.create("bob", ["admin"])
+    assert store.find(secret) == key
+    assert store.find(secret[:-1]) is None
+    assert store.find("") is None
+
+
+def test_secrets_are_random_and_not_stored(store: KeyStore, tmp_path: Path) -> None:
+    """Checklist 26."""
+    secrets = {store.create("ann", ["predict"])[1] for _ in range(20)}
+    stored = (tmp_path / "var" / "keys.json").read_text()
+    assert len(secrets) == 20
+    assert not any(secret in stored for secret in secrets)
+    assert (tmp_path / "var" / "keys.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_keys_are_listed_oldest_first_and_revoked_by_id(store: KeyStore) -> None:
+    keys = [store.create(owner, ["train"])[0] for owner in ("a", "b", "c")]
+    assert {key.id for key in store.list()} == {key.id for key in keys}
+    assert store.revoke(keys[1].id)
+    assert not store.revoke(keys[1].id)
+    assert {key.owner for key in store.list()} == {"a", "c"}
+
+
+def test_another_process_sees_a_change_at_once(store: KeyStore, tmp_path: Path) -> None:
+    other = KeyStore(tmp_path / "var" / "keys.json")
+    key, secret = store.create("ann", ["predict"])
+    assert other.find(secret) == key
+    store.revoke(key.id)
+    assert other.find(secret) is None
+
+
+def test_admin_is_good_for_everything_and_others_for_themselves(store: KeyStore) -> None:
+    admin, _ = store.create("ann", ["admin"])
+    train, _ = store.create("bob", ["train"])
+    assert admin.allows("predict")
+    assert admin.allows("train")
+    assert train.allows("train")
+    assert not train.allows("predict")

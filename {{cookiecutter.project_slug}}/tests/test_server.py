@@ -1,0 +1,202 @@
+"""The service as its users run it: real processes, real HTTPS, a real client."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import package_name
+import pytest
+from package_name import tls
+from package_name.ml import Model
+from package_name.settings import PREFIX, Settings
+
+PATIENCE = 60
+"""Seconds to wait for something that takes a moment on a slow machine."""
+
+ROW = list(Model.Features.example().values())
+
+
+def wait_for(found: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if result := found():
+            return result
+        time.sleep(0.05)
+    pytest.fail(f"waited {PATIENCE} s for {what}")
+
+
+class Service:
+    """A running service, and a client that trusts its certificate."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path, certificate: Path) -> None:
+        self.process, self._log = process, log
+        address = wait_for(lambda: re.search(r"serves (https://localhost:\d+)", self.log), "the service's address")
+        self.url = address[1]
+        self.client = httpx2.Client(base_url=self.url, verify=ssl.create_default_context(cafile=certificate), timeout=30)
+        wait_for(self.is_ready, "the service to be ready")
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log
+        try:
+            return self.client.get("/health/ready").is_success
+        except httpx2.TransportError:
+            return False
+
+    def predict(self) -> dict[str, Any]:
+        answer = self.client.post("/predict", json={"data": [ROW]})
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def job(self, path: str) -> dict[str, Any] | None:
+        job: dict[str, Any] = self.client.get(path).json()
+        return job if job["done"] else None
+
+
+@contextmanager
+def serving(directory: Path, *arguments: str, **environment: str) -> Iterator[Service]:
+    """Run the service in a directory of its own until the block ends."""
+    directory.mkdir(exist_ok=True)
+    log = directory / "log"
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    variables |= {f"{PREFIX}{name}": value for name, value in environment.items()}
+    command = [sys.executable, "-m", package_name.__name__, "serve", "--port", "0", *arguments]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=directory, stderr=output, stdout=output, env=variables)  # noqa: S603
+    try:
+        service = Service(process, log, directory / "var" / "tls" / "localhost.pem")
+        with closing(service.client):
+            yield service
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+
+
+def test_the_whole_way_train_serve_predict_retrain_and_roll_back(tmp_path: Path) -> None:
+    with serving(tmp_path / "service") as service:
+        first = service.predict()
+        assert first["version"] == "1"
+        assert first["label"] == [Model.labels[first["prediction"][0]]]
+
+        accepted = service.client.post("/train", json={"seed": 1})
+        assert accepted.status_code == 202
+        job = wait_for(lambda: service.job(accepted.headers["Location"]), "the training")
+        assert job["state"] == "succeeded", job
+        assert job["result"]["version"] == "2"
+
+        for version in ("2", "1"):
+            assert service.client.post(f"/models/{version}/promote").status_code == 200
+            started = time.monotonic()
+            wait_for(lambda version=version: service.predict()["version"] == version, f"version {version}")
+            assert time.monotonic() - started < 5
+
+        # The client's connection is still open: an idle caller must not hold up the end.
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(20) == 0
+        assert "has stopped" in service.log
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_line_it_prints_works_as_pasted(trained: Settings, tmp_path: Path) -> None:
+    with serving(tmp_path / "service", "--no-worker", MODELS_DIR=str(trained.models_dir)) as service:
+        command = re.search(r"^curl .*/predict$", service.log, re.MULTILINE)
+        assert command is not None
+        pasted = subprocess.run(command[0], shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+    assert '"version":"1"' in pasted.stdout
+
+
+def test_old_tls_is_refused(trained: Settings, tmp_path: Path) -> None:
+    """Checklist 29."""
+    models = {"MODELS_DIR": str(trained.models_dir)}
+    with serving(tmp_path / "service", "--no-worker", **models) as service:
+        host, port = "127.0.0.1", int(service.url.rpartition(":")[2])
+        for version, accepted in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True)):
+            context = ssl.create_default_context(cafile=tmp_path / "service" / "var" / "tls" / "localhost.pem")
+            context.set_ciphers("DEFAULT@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # the old version is what is tried
+                context.minimum_version = version
+                context.maximum_version = version
+            with socket.create_connection((host, port), timeout=10) as plain:
+                if accepted:
+                    with context.wrap_socket(plain, server_hostname="localhost") as secure:
+                        assert secure.version() == "TLSv1.2"
+                else:
+                    with pytest.raises(ssl.SSLError):
+                        context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_several_serving_processes_answer_and_follow_the_champion(trained: Settings, tmp_path: Path) -> None:
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    shutil.copytree(tmp_path / "models" / Model.name / "1", tmp_path / "models" / Model.name / "2")
+    models = {"MODELS_DIR": str(tmp_path / "models")}
+    with serving(tmp_path / "service", "--no-worker", "--workers", "2", **models) as service:
+        service.client.post("/models/2/promote")
+        in_a_row = 0
+        while in_a_row < 40:  # several connections, so that both processes are asked
+            with httpx2.Client(base_url=service.url, verify=False) as fresh:  # noqa: S501
+                version = fresh.post("/predict", json={"data": [ROW]}).json()["version"]
+            in_a_row = in_a_row + 1 if version == "2" else 0
+        service.process.terminate()
+        assert service.process.wait(30) == 0
+
+
+def test_plain_uvicorn_serves_too(trained: Settings, tmp_path: Path) -> None:
+    certificate, key = tls.self_signed(tmp_path)
+    variables = os.environ | {f"{PREFIX}MODELS_DIR": str(trained.models_dir)}
+    command = [sys.executable, "-m", "uvicorn", f"{package_name.__name__}.main:app", "--port", "0"]
+    command += ["--ssl-certfile", str(certificate), "--ssl-keyfile", str(key)]
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=tmp_path, stderr=output, stdout=output, env=variables) as process,  # noqa: S603
+    ):
+        try:
+            pattern = r"running on (https://127.0.0.1:\d+)"
+            url = wait_for(lambda: re.search(pattern, log.read_text()), "uvicorn")[1]
+            context = ssl.create_default_context(cafile=certificate)
+            answer = httpx2.post(f"{url}/predict", json={"data": [ROW]}, verify=context)
+            assert answer.json()["version"] == "1"
+        finally:
+            process.terminate()
+
+
+def test_a_taken_port_is_a_clear_error(trained: Settings, tmp_path: Path) -> None:
+    models = {"MODELS_DIR": str(trained.models_dir)}
+    with serving(tmp_path / "service", "--no-worker", **models) as service:
+        port = service.url.rpartition(":")[2]
+        command = [sys.executable, "-m", package_name.__name__, "serve", "--port", port, "--no-worker"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(f"port {port}: Address already in use. Choose another.")
+
+
+def test_a_public_address_is_served_once_there_is_a_key(trained: Settings, tmp_path: Path) -> None:
+    """Checklist 27."""
+    variables = {"MODELS_DIR": str(trained.models_dir)}
+    command = [sys.executable, "-m", package_name.__name__, "keys", "create", "ann", "--scope", "predict"]
+    (tmp_path / "service").mkdir()
+    made = subprocess.run(command, cwd=tmp_path / "service", capture_output=True, text=True, check=True)  # noqa: S603
+    with serving(tmp_path / "service", "--no-worker", "--host", "0.0.0.0", **variables) as service:  # noqa: S104
+        service.client.headers["X-API-Key"] = made.stdout.strip()
+        assert service.predict()["version"] == "1"
+        assert "-H 'X-API-Key: YOUR-KEY'" in service.log

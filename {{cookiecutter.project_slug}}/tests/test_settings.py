@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+from package_name.settings import PREFIX, Settings, describe, is_loopback
+from pydantic import SecretStr, ValidationError
+
+
+def test_the_defaults_are_for_one_machine() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8443)
+    assert not settings.is_public
+    assert settings.database_url is None
+
+
+def test_the_environment_and_a_file_set_what_is_not_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{PREFIX}PORT=1\n{PREFIX}WORKERS=3\n{PREFIX}HOST=::1\n")
+    monkeypatch.setenv(f"{PREFIX}PORT", "2")
+    settings = Settings(host="localhost")
+    assert (settings.host, settings.port, settings.workers) == ("localhost", 2, 3)
+
+
+def test_a_setting_cannot_be_changed_later() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "65536"),
+        ("PORT", "x"),
+        ("WORKERS", "0"),
+        ("PROMOTE", "maybe"),
+        ("PROMOTE_TOLERANCE", "nan"),
+        ("MAX_ROWS", "0"),
+        ("DATASET_SHA256", "abc"),
+        ("DATASET_URL", "file:///etc/passwd"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}{name}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert describe(refused.value).startswith(f"{PREFIX}{name}: ")
+    assert "passwd" not in str(refused.value)
+
+
+@pytest.mark.parametrize("half", ["tls_certfile", "tls_keyfile"])
+def test_half_a_pair_is_refused(half: str) -> None:
+    with pytest.raises(ValidationError, match="tls_certfile and tls_keyfile go together"):
+        Settings(**{half: Path("x")})
+    with pytest.raises(ValidationError, match="dataset_url and dataset_sha256 go together"):
+        Settings(dataset_sha256="0" * 64)
+
+
+def test_the_database_is_a_file_unless_a_url_is_set_and_a_password_is_not_shown(tmp_path: Path) -> None:
+    assert Settings(data_dir=tmp_path).jobs_url() == f"sqlite:///{tmp_path}/jobs.sqlite"
+    settings = Settings(database_url=SecretStr("postgresql://me:s3cret@db/jobs"))
+    assert settings.jobs_url() == "postgresql://me:s3cret@db/jobs"
+    assert "s3cret" not in repr(settings)
+
+
+def test_every_setting_says_what_it_means() -> None:
+    undocumented = [name for name, field in Settings.model_fields.items() if not field.description]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
+def test_addresses_of_this_machine_are_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "localhost.example.com"])  # noqa: S104
+def test_all_other_addresses_are_public(host: str) -> None:
+    assert not is_loopback(host)
