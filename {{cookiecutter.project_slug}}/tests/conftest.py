@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+
 from package_name.api.app import create_app
 from package_name.jobs.train import train_now
 from package_name.ml import Model

@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import package_name
 import pytest
+
+import package_name
 from package_name import __version__
 from package_name.cli import main
 from package_name.ml import Model

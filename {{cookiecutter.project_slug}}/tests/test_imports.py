@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import package_name
 import pytest
+
+import package_name
 
 PACKAGE = Path(package_name.__file__).parent
 HEAVY = {"dbos", "joblib", "matplotlib", "pandas", "pooch", "scipy", "skl2onnx", "sklearn", "sqlalchemy", "torch"}

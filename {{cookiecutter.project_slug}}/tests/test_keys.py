@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from package_name.keys import KeyStore
 
 

@@ -8,16 +8,19 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import package_name
 import pytest
+
+import package_name
 from package_name import tls
 from package_name.ml import Model
 from package_name.settings import PREFIX, Settings
@@ -44,7 +47,8 @@ class Service:
         self.process, self._log = process, log
         address = wait_for(lambda: re.search(r"serves (https://localhost:\d+)", self.log), "the service's address")
         self.url = address[1]
-        self.client = httpx2.Client(base_url=self.url, verify=ssl.create_default_context(cafile=certificate), timeout=30)
+        context = ssl.create_default_context(cafile=certificate)
+        self.client = httpx2.Client(base_url=self.url, verify=context, timeout=30)
         wait_for(self.is_ready, "the service to be ready")
 
     @property
@@ -106,13 +110,38 @@ def test_the_whole_way_train_serve_predict_retrain_and_roll_back(tmp_path: Path)
         for version in ("2", "1"):
             assert service.client.post(f"/models/{version}/promote").status_code == 200
             started = time.monotonic()
-            wait_for(lambda version=version: service.predict()["version"] == version, f"version {version}")
+            wait_for(lambda: service.predict()["version"] == version, f"version {version}")  # noqa: B023 - used at once
             assert time.monotonic() - started < 5
 
         # The client's connection is still open: an idle caller must not hold up the end.
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(20) == 0
         assert "has stopped" in service.log
+
+
+def test_no_request_fails_while_versions_are_swapped(trained: Settings, tmp_path: Path) -> None:
+    """Checklist 37."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    shutil.copytree(tmp_path / "models" / Model.name / "1", tmp_path / "models" / Model.name / "2")
+    with serving(tmp_path / "service", "--no-worker", MODELS_DIR=str(tmp_path / "models")) as service:
+        seen: list[str] = []
+        stopping = threading.Event()
+
+        def call() -> None:
+            while not stopping.is_set():
+                seen.append(service.predict()["version"])
+
+        with ThreadPoolExecutor(4) as callers:
+            calls = [callers.submit(call) for _ in range(4)]
+            for version in ("2", "1") * 5:
+                service.client.post(f"/models/{version}/promote").raise_for_status()
+                promoted = time.monotonic()
+                wait_for(lambda: seen[-1:] == [version], f"version {version}")  # noqa: B023 - used at once
+                assert time.monotonic() - promoted < 2
+            stopping.set()
+        for done in calls:
+            done.result()
+    assert set(seen) == {"1", "2"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -153,7 +182,7 @@ def test_several_serving_processes_answer_and_follow_the_champion(trained: Setti
         service.client.post("/models/2/promote")
         in_a_row = 0
         while in_a_row < 40:  # several connections, so that both processes are asked
-            with httpx2.Client(base_url=service.url, verify=False) as fresh:  # noqa: S501
+            with httpx2.Client(base_url=service.url, verify=False) as fresh:
                 version = fresh.post("/predict", json={"data": [ROW]}).json()["version"]
             in_a_row = in_a_row + 1 if version == "2" else 0
         service.process.terminate()

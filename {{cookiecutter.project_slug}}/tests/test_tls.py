@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+
 from package_name import tls
 
 

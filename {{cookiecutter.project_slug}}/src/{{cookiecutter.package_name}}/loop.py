@@ -1,6 +1,5 @@
 """The event loop of a serving process: uvloop, with an end to waiting for clients that never say goodbye."""
 
-from asyncio import Server
 from typing import Any
 
 import uvloop
@@ -13,7 +12,7 @@ waits before it kills: one idle client would turn every graceful stop into a har
 class Loop(uvloop.Loop):
     """uvloop's loop, whose TLS servers close connections promptly."""
 
-    async def create_server(self, *arguments: Any, **options: Any) -> Server:
+    async def create_server(self, *arguments: Any, **options: Any) -> Any:
         """Do as uvloop does; see `asyncio.loop.create_server`."""
         if options.get("ssl") is not None:
             options.setdefault("ssl_shutdown_timeout", TLS_SHUTDOWN_SECONDS)

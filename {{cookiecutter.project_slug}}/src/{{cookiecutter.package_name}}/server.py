@@ -77,7 +77,7 @@ def listen(settings: Settings) -> socket.socket:
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         # The text of the error repeats the address; that of the number does not. An unknown name has no number.
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise Refused(f"Cannot listen on {settings.host} port {settings.port}: {reason}. Choose another.") from error
     listener.set_inheritable(True)
     return listener

@@ -4,6 +4,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+
 from package_name.api.app import create_app
 from package_name.keys import KeyStore, Scope
 from package_name.settings import Settings

@@ -1,4 +1,5 @@
 from fastapi.testclient import TestClient
+
 from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings

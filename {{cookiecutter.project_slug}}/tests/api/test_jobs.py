@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+
 from package_name.api.app import create_app
 from package_name.settings import Settings
 
@@ -26,7 +27,9 @@ def test_a_training_needs_no_body(client: TestClient) -> None:
     assert client.post("/train").status_code == 202
 
 
-@pytest.mark.parametrize("body", ['{"seed": -1}', '{"seed": 1.5}', '{"seed": NaN}', '{"seed": true}', '{"sed": 1}', "[]"])
+@pytest.mark.parametrize(
+    "body", ['{"seed": -1}', '{"seed": 1.5}', '{"seed": NaN}', '{"seed": true}', '{"sed": 1}', "[]"]
+)
 def test_a_wrong_hyperparameter_is_refused_and_nothing_is_queued(client: TestClient, body: str) -> None:
     refused = client.post("/train", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 422

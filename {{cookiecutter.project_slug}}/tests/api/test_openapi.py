@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+
 from package_name.about import about
 from package_name.api.docs import STATIC
 from package_name.ml import Model

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+
 from package_name.api.dependencies import served
 from package_name.ml import Model
 from package_name.ml.base import Classes
@@ -111,7 +112,8 @@ def test_a_body_without_rows_is_refused(client: TestClient, body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]x", "{", '{"data": [[1,,1]]}', b'{"data": "\xff"}', '{"\\ud800": 1}', "[" * 100_000, row("9" * 5000)]
+    "body",
+    ["", "[]x", "{", '{"data": [[1,,1]]}', b'{"data": "\xff"}', '{"\\ud800": 1}', "[" * 100_000, row("9" * 5000)],
 )
 def test_what_is_not_json_or_not_readable_is_a_client_error(client: TestClient, body: str | bytes) -> None:
     """Checklist 9, 10 and 11."""

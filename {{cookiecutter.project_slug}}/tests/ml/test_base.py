@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from package_name.ml import Model
 from package_name.ml.base import Dataset
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from package_name.ml.classifier import IrisClassifier, IrisHyperparameters
 
 
@@ -19,7 +20,7 @@ def test_the_bundled_data_are_fishers_150_flowers() -> None:
     assert data.X.shape == (150, 4)
     assert np.bincount(data.y).tolist() == [50, 50, 50]
     bounds = IrisClassifier.Features.bounds()
-    assert ((data.X >= bounds[0]) & (data.X <= bounds[1])).all()
+    assert ((bounds[0] <= data.X) & (bounds[1] >= data.X)).all()
 
 
 def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:

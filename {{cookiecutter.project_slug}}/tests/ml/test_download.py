@@ -3,12 +3,14 @@ import io
 import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+
 from package_name.ml.download import fetch
 
 TABLE = b"a,b\n1,2\n"
@@ -55,7 +57,8 @@ def server() -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(content or b"")
 
-        log_message: Callable[..., None] = lambda *_: None  # noqa: E731
+        def log_message(self, *_: Any) -> None:
+            """Keep quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from package_name.ml.base import Classes
 from package_name.ml.evaluation import confusion, evaluate, histograms
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from package_name.ml import Model
 from package_name.ml.base import Classes
 from package_name.ml.export import compare
@@ -52,7 +53,7 @@ def test_an_export_that_differs_in_one_row_does_not_pass(spoil: Any) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x0a"])
 def test_bytes_that_are_no_model_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match="ONNX|outputs"):
+    with pytest.raises(ValueError, match=r"ONNX|outputs"):
         OnnxClassifier(content)
 
 

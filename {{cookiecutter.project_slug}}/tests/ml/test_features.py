@@ -1,8 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from package_name.ml import Model
 from package_name.ml.features import Features, number
-from pydantic import ValidationError
 
 
 class Weather(Features):
@@ -40,7 +43,7 @@ def test_a_matrix_is_float32_with_a_row_for_each_row() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "3.5", None, float("nan"), float("inf"), -91, 61, [1]])
-def test_a_value_that_is_not_an_acceptable_number_is_refused(value: object) -> None:
+def test_a_value_that_is_not_an_acceptable_number_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
         Weather(temperature=value, rain=0)
     assert [error["loc"] for error in refused.value.errors()] == [("temperature",)]

@@ -2,6 +2,7 @@ import io
 from pathlib import Path
 
 import pytest
+
 from package_name.ml.features import Features, number
 from package_name.ml.table import TableError, read_examples, read_rows, to_number
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from package_name.ml import Model, training
 from package_name.ml.export import Parity
 from package_name.ml.manifest import Manifest

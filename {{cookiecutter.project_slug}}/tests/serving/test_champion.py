@@ -1,9 +1,11 @@
 import asyncio
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from package_name.errors import InvalidModelVersion
 from package_name.ml import Model
 from package_name.serving import champion
@@ -72,10 +74,14 @@ def test_without_a_champion_nothing_serves(tmp_path: Path) -> None:
 
 async def _follow_until(champion: Champion, version: str) -> None:
     follower = asyncio.create_task(champion.follow(0.01))
-    async with asyncio.timeout(10):
-        while champion.served is None or champion.served.version != version:
-            await asyncio.sleep(0.01)
+    await _until(lambda: champion.served is not None and champion.served.version == version)
     follower.cancel()
+
+
+async def _until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not happened():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.01)
 
 
 def test_following_survives_a_fault_and_finds_the_next_champion(
@@ -95,9 +101,7 @@ def test_following_survives_a_fault_and_finds_the_next_champion(
 
     async def scenario() -> None:
         follower = asyncio.create_task(held.follow(0.01))
-        async with asyncio.timeout(10):
-            while faults:
-                await asyncio.sleep(0.01)
+        await _until(lambda: not faults)
         follower.cancel()
         registry.promote("2")
         await _follow_until(held, "2")

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from package_name.errors import BadInput, PredictionOverflow, TooLarge
 from package_name.ml import Model
 from package_name.ml.base import Classes

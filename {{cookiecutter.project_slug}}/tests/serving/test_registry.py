@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from package_name.errors import InvalidModelVersion, ModelVersionNotFound
 from package_name.ml.export import Parity
 from package_name.ml.manifest import DatasetRecord, FileRecord, Manifest, now
@@ -79,9 +80,7 @@ def test_publishing_at_once_gives_each_run_a_number_of_its_own(
 
 
 @pytest.mark.parametrize("version", ["2", "0", "01", "-1", "x", "", "..", "../1", "1/..", "1\0", "²", "1" * 300])
-def test_what_is_not_a_version_is_not_found(
-    registry: Registry, candidate: Callable[..., Path], version: str
-) -> None:
+def test_what_is_not_a_version_is_not_found(registry: Registry, candidate: Callable[..., Path], version: str) -> None:
     registry.publish(candidate("run"))
     for call in (registry.manifest, registry.promote):
         with pytest.raises(ModelVersionNotFound):

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from .. import __version__
 from ..about import about
+from ..errors import ServiceError
 from ..jobs.store import Jobs
 from ..keys import KeyStore
 from ..ml import Model
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        responses=problems.documented(ServiceError),
     )
     app.state.components = _components(settings)
     app.state.services = services
