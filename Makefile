@@ -1,0 +1,67 @@
+# Two commands: `make demo` and `make test`. They need make and Python 3.11, 3.12 or 3.13, and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick lint format docs tree clean
+
+# Neither an environment that happens to be active nor the settings of a surrounding make may redirect this one.
+unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
+# The Python that is here is used. Fetching another one from the network is a choice for people, not for make.
+export UV_PYTHON_DOWNLOADS = never
+
+GOOD := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,\
+    $(shell $(python) -c "$(GOOD)" >/dev/null 2>&1 && echo $(python))) python3)
+UV ?= $(or $(shell command -v uv 2>/dev/null),.venv/bin/uv)
+RUN := .venv/bin/
+READY := .venv/ready
+DEMO := build/iris-api
+TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile | awk -F ' - ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: $(READY) ## Write the default project to build/, train it, serve it at https://localhost:8443
+	@if test -f $(DEMO).written && test -z "$$(find $(TEMPLATE) -newer $(DEMO).written -type f ! -path '*/__pycache__/*')"; then \
+	    echo "$(DEMO) is up to date with the template and stays as it is (make clean starts afresh)."; \
+	else \
+	    rm -rf $(DEMO) && mkdir -p build && touch $(DEMO).writing && \
+	    { $(RUN)mlapi new --no-input --output-dir build >$(DEMO).log 2>&1 || { cat $(DEMO).log >&2; exit 1; }; } && \
+	    mv $(DEMO).writing $(DEMO).written && echo "The default project is in $(DEMO). Installing and serving it:"; \
+	fi
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(DEMO) serve PYTHON=$(PYTHON)
+
+test: lint ## Check everything: the code, and generated projects that are installed and run (minutes)
+	UV=$(UV) $(RUN)pytest
+
+quick: lint ## Check what can be checked without installing a generated project (seconds)
+	UV=$(UV) $(RUN)pytest -m "not full"
+
+lint: $(READY) ## Check style and types
+	$(RUN)ruff check
+	$(RUN)ruff format --check
+	$(RUN)mypy
+
+format: $(READY) ## Put the code into its standard form
+	$(RUN)ruff check --fix
+	$(RUN)ruff format
+
+docs: $(READY) ## Build the handbook to docs/_build/html
+	$(RUN)sphinx-build -W --keep-going -n -b html docs docs/_build/html
+
+tree: $(READY) ## Write down the list of files a generated project has (a test compares it)
+	@rm -rf build/tree && $(RUN)mlapi new --no-input --output-dir build/tree >/dev/null
+	@cd build/tree/iris-api && find . -type f | sed 's|^\./||' | LC_ALL=C sort > $(CURDIR)/tests/tree/gitlab.txt
+	@rm -rf build/tree && git diff --stat -- tests/tree
+
+clean: ## Remove what the other commands made
+	rm -rf .venv build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
+
+# --inexact leaves uv in place where it was put into .venv below.
+$(READY): pyproject.toml uv.lock Makefile
+	@$(PYTHON) -c "$(GOOD)" 2>/dev/null || { \
+	    echo "Python 3.11, 3.12 or 3.13 is needed, and '$(PYTHON)' is not one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+	    exit 1; }
+	@command -v $(UV) >/dev/null || { \
+	    echo "uv is not installed: putting it into .venv"; \
+	    $(PYTHON) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check uv; }
+	$(UV) sync --locked --inexact --python $(PYTHON)
+	@touch $@
