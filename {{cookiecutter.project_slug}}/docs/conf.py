@@ -1,4 +1,4 @@
-"""How the documentation site is built: `make docs`. What it is called and which version it shows come from the project."""
+"""How the documentation site is built (`make docs`). Its name and version come from the project."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from project import ABOUT, VERSION
 # What is published
 project = ABOUT.name
 author = ABOUT.author
-copyright = f"%Y, {author}"
+copyright = f"%Y, {author}"  # noqa: A001 - Sphinx asks for this name
 version = release = VERSION
 language = "en"
 exclude_patterns = ["_build", "_ext", "_drawings"]
@@ -32,21 +32,21 @@ copybutton_line_continuation_character = "\\"
 
 # The Python reference: docstrings in Google's style; types stand in the signature
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "show-inheritance": True, "exclude-members": "model_config"}
 autodoc_typehints_format = "short"
-python_maximum_signature_line_length = 80
 
 # The site in HTML: nothing is requested from another host
 html_theme = "furo"
 html_title = f"{project} {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sphinx = False
 html_math_renderer = "mathml"
-html_theme_options = {
-    "source_edit_link": f"{ABOUT.repository}/{'edit' if 'github.com' in ABOUT.repository else '-/edit'}/main/docs/{{filename}}",
-}
+_edit = "edit" if "github.com" in ABOUT.repository else "-/edit"
+html_theme_options = {"source_edit_link": f"{ABOUT.repository}/{_edit}/main/docs/{{filename}}"}
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
@@ -54,9 +54,10 @@ pygments_dark_style = "a11y-high-contrast-dark"
 latex_engine = "xelatex"
 latex_use_xindy = False
 latex_show_urls = "footnote"
-latex_documents = [("index", f"{ABOUT.slug}.tex", html_title, author.replace("&", r"\&"), "manual")]
+latex_documents = [("index", f"{ABOUT.slug}.tex", project, author, "manual", True)]
 latex_elements = {
     "papersize": "a4paper",
+    "tableofcontents": r"\renewcommand{\contentsname}{Contents}\sphinxtableofcontents",
     "extraclassoptions": "openany,oneside",
     "fontpkg": r"\setmainfont{DejaVu Serif}\setsansfont{DejaVu Sans}\setmonofont[Scale=0.85]{DejaVu Sans Mono}",
     "sphinxsetup": "verbatimwithframe=false, VerbatimColor={RGB}{245,246,248}",

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,19 @@ from pathlib import Path
 import pytest
 
 import package_name
+from package_name.settings import PREFIX, Settings
 
 PACKAGE = Path(package_name.__file__).parent
 HEAVY = {"dbos", "joblib", "matplotlib", "pandas", "pooch", "scipy", "skl2onnx", "sklearn", "sqlalchemy", "torch"}
 ROOMS = {"api", "jobs", "ml", "serving"}
 
 
-def loaded_by(code: str) -> set[str]:
+def loaded_by(code: str, **settings: str) -> set[str]:
     """Return the top-level modules that a fresh interpreter has after running `code`."""
     program = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    environment = os.environ | {f"{PREFIX}{name}": value for name, value in settings.items()}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: S603
     return set(json.loads(done.stdout))
 
 
@@ -26,8 +30,16 @@ def test_the_serving_process_loads_neither_training_nor_job_libraries() -> None:
     assert loaded_by("import package_name.main") & HEAVY == set()
 
 
-def test_the_serving_process_predicts_without_them() -> None:
-    assert loaded_by("import package_name.serving.prediction, package_name.serving.champion") & HEAVY == set()
+def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
+    program = (
+        "from fastapi.testclient import TestClient\n"
+        "from package_name.main import app\n"
+        "from package_name.ml import Model\n"
+        "with TestClient(app, base_url='https://127.0.0.1') as client:\n"
+        "    answer = client.post('/predict', json={'data': [Model.Features.example().model_dump()]})\n"
+        "    assert answer.status_code == 200, answer.text\n"
+    )
+    assert loaded_by(program, MODELS_DIR=str(trained.models_dir)) & HEAVY == set()
 
 
 def imported_rooms(path: Path) -> set[str]:
@@ -48,7 +60,7 @@ def imported_rooms(path: Path) -> set[str]:
     [
         ("ml", set()),
         ("serving", {"ml", "errors", "settings"}),
-        ("jobs", {"ml", "serving", "errors", "settings"}),
+        ("jobs", {"ml", "serving", "errors", "logs", "settings"}),
         ("api", ROOMS | {"__version__", "about", "errors", "keys", "settings"}),
     ],
 )

@@ -25,6 +25,7 @@ from package_name import tls
 from package_name.ml import Model
 from package_name.settings import PREFIX, Settings
 
+PACKAGE = package_name.__name__
 PATIENCE = 60
 """Seconds to wait for something that takes a moment on a slow machine."""
 
@@ -80,7 +81,7 @@ def serving(directory: Path, *arguments: str, **environment: str) -> Iterator[Se
     log = directory / "log"
     variables = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     variables |= {f"{PREFIX}{name}": value for name, value in environment.items()}
-    command = [sys.executable, "-m", package_name.__name__, "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", PACKAGE, "serve", "--port", "0", *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=directory, stderr=output, stdout=output, env=variables)  # noqa: S603
     try:
@@ -192,7 +193,7 @@ def test_several_serving_processes_answer_and_follow_the_champion(trained: Setti
 def test_plain_uvicorn_serves_too(trained: Settings, tmp_path: Path) -> None:
     certificate, key = tls.self_signed(tmp_path)
     variables = os.environ | {f"{PREFIX}MODELS_DIR": str(trained.models_dir)}
-    command = [sys.executable, "-m", "uvicorn", f"{package_name.__name__}.main:app", "--port", "0"]
+    command = [sys.executable, "-m", "uvicorn", f"{PACKAGE}.main:app", "--port", "0"]
     command += ["--ssl-certfile", str(certificate), "--ssl-keyfile", str(key)]
     log = tmp_path / "log"
     with (
@@ -213,7 +214,7 @@ def test_a_taken_port_is_a_clear_error(trained: Settings, tmp_path: Path) -> Non
     models = {"MODELS_DIR": str(trained.models_dir)}
     with serving(tmp_path / "service", "--no-worker", **models) as service:
         port = service.url.rpartition(":")[2]
-        command = [sys.executable, "-m", package_name.__name__, "serve", "--port", port, "--no-worker"]
+        command = [sys.executable, "-m", PACKAGE, "serve", "--port", port, "--no-worker"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith(f"port {port}: Address already in use. Choose another.")
@@ -222,7 +223,7 @@ def test_a_taken_port_is_a_clear_error(trained: Settings, tmp_path: Path) -> Non
 def test_a_public_address_is_served_once_there_is_a_key(trained: Settings, tmp_path: Path) -> None:
     """Checklist 27."""
     variables = {"MODELS_DIR": str(trained.models_dir)}
-    command = [sys.executable, "-m", package_name.__name__, "keys", "create", "ann", "--scope", "predict"]
+    command = [sys.executable, "-m", PACKAGE, "keys", "create", "ann", "--scope", "predict"]
     (tmp_path / "service").mkdir()
     made = subprocess.run(command, cwd=tmp_path / "service", capture_output=True, text=True, check=True)  # noqa: S603
     with serving(tmp_path / "service", "--no-worker", "--host", "0.0.0.0", **variables) as service:  # noqa: S104

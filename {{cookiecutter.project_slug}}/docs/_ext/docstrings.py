@@ -18,7 +18,9 @@ def public_names() -> dict[str, str]:
 def _names_of(module_name: str) -> Iterator[tuple[str, str]]:
     module = load(module_name.partition(".")[2])
     yield module_name, inspect.getdoc(module) or ""
-    written = {place: "\n".join(lines) for place, lines in ModuleAnalyzer.for_module(module_name).find_attr_docs().items()}
+    written = {
+        place: "\n".join(lines) for place, lines in ModuleAnalyzer.for_module(module_name).find_attr_docs().items()
+    }
     for name, value in vars(module).items():
         if name.startswith("_"):
             continue
@@ -38,10 +40,9 @@ def _members_of(owner: type, full_name: str, written: dict[tuple[str, str], str]
     for name, value in vars(owner).items():
         if name.startswith("_"):
             continue
-        if isinstance(value, classmethod | staticmethod):
-            value = value.__func__
-        if inspect.isfunction(value) or isinstance(value, property):
-            yield f"{full_name}.{name}", _own_docstring(value) or inspect.getdoc(getattr(owner, name)) or ""
+        function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        if inspect.isfunction(function) or isinstance(function, property):
+            yield f"{full_name}.{name}", _own_docstring(function) or inspect.getdoc(getattr(owner, name)) or ""
 
 
 def _own_docstring(value: Any) -> str:

@@ -10,6 +10,9 @@ from reference import kind, members
 
 Document = Mapping[str, Any]
 
+WIDTH = 90
+"""Characters of the longest example that stands on one line."""
+
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document, as `/openapi.json` serves it."""
@@ -51,11 +54,12 @@ def _operation(method: str, path: str, operation: Document, api: Document) -> It
         yield _parameter(parameter, f"{method} {path}")
     if "requestBody" in operation:
         yield from _request(operation["requestBody"], api)
-    for status, answer in operation["responses"].items():
+    answers = sorted(operation["responses"].items())
+    for status, answer in answers:
         if status.startswith("2"):
             yield from _success(status, answer, api)
     yield "| Problem | When |\n|---|---|"
-    for status, answer in operation["responses"].items():
+    for status, answer in answers:
         if not status.startswith("2"):
             yield f"| {status} {HTTPStatus(int(status)).phrase} | {answer['description']} |"
     yield "\n[What each problem means and what to do](../errors.md).\n"
@@ -105,7 +109,8 @@ def sample(schema: Document, api: Document) -> Any:
 
 
 def _json(value: Any) -> str:
-    return f"```json\n{json.dumps(value, indent=2) if len(json.dumps(value)) > 90 else json.dumps(value)}\n```\n"
+    line = json.dumps(value)
+    return f"```json\n{line if len(line) <= WIDTH else json.dumps(value, indent=2)}\n```\n"
 
 
 def _plain(text: str) -> str:

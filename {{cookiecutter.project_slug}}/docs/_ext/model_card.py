@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from project import PACKAGE, ROOT, Undocumented, load
@@ -19,7 +18,9 @@ SECTIONS = {
 }
 """Sections that only the owner can write, each with what belongs there."""
 
-PLACEHOLDER = re.compile(r"\b(TODO|FIXME|TBD|XXX)\b|<!--.*?-->", re.DOTALL)
+CARD = "docs/markdown/model.md"
+PLACEHOLDER = re.compile(r"\b(TODO|FIXME|TBD|XXX)\b")
+COMMENT = re.compile(r"<!--.*?-->|^%.*?$", re.DOTALL | re.MULTILINE)
 GENERATED = re.compile(r"^(`{3,}|:{3,}).*?^\1\s*$", re.DOTALL | re.MULTILINE)
 
 
@@ -28,22 +29,27 @@ def unfilled(page: str) -> Iterator[tuple[int, str]]:
     name = load("ml").Model.name
     described = re.search(r"^model: *(\S+)$", page, re.MULTILINE)
     if described is None or described[1] != name:
-        yield 1, (
-            f"the model card describes {described[1] if described else 'no model'}, but the service serves {name}: "
-            f"rewrite its sections, then write `model: {name}` in the first lines of docs/markdown/model.md"
+        yield (
+            1,
+            (
+                f"the model card describes {described[1] if described else 'no model'}, but the service serves {name}: "
+                f"rewrite its sections, then write `model: {name}` in the first lines of {CARD}"
+            ),
         )
     for title, hint in SECTIONS.items():
         heading = re.search(rf"^## {re.escape(title)}[ ]*$", page, re.MULTILINE)
         if heading is None:
-            yield 1, f"the model card has no section '{title}': add '## {title}' to docs/markdown/model.md and say {hint}"
-            continue
-        body = re.split(r"^##? ", page[heading.end() :], maxsplit=1, flags=re.MULTILINE)[0]
-        own_words = GENERATED.sub("", body)
-        if re.search(r"\b(TODO|FIXME|TBD|XXX)\b", own_words) or not PLACEHOLDER.sub("", own_words).strip():
+            yield 1, f"the model card has no section '{title}': add '## {title}' to {CARD} and say {hint}"
+        elif not _is_filled(page[heading.end() :]):
             line = page.count("\n", 0, heading.start()) + 1
-            yield line, (
-                f"the section '{title}' of the model card is not filled in: say {hint}, in docs/markdown/model.md line {line}"
-            )
+            yield line, f"the section '{title}' of the model card is not filled in: say {hint} ({CARD}, line {line})"
+
+
+def _is_filled(rest: str) -> bool:
+    """Tell whether a section, with which `rest` begins, has words of its owner's."""
+    body = re.split(r"^##? ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    words = GENERATED.sub("", COMMENT.sub("", body))
+    return bool(words.strip()) and not PLACEHOLDER.search(words)
 
 
 def write(part: str) -> str:
@@ -86,9 +92,10 @@ def evaluation() -> Any:
     number, manifest = champion()
     training, onnx, download = load("ml.training"), load("ml.onnx"), load("ml.download")
     model, settings = load("ml").Model, load("settings").Settings()
-    archive: Path | None = None
+    archive = None
     if settings.dataset_url is not None:
-        archive = download.fetch(str(settings.dataset_url), settings.dataset_sha256, ROOT / settings.data_dir / "downloads")
+        cache = ROOT / settings.data_dir / "downloads"
+        archive = download.fetch(str(settings.dataset_url), settings.dataset_sha256, cache)
     examples = model.dataset(archive)
     if examples.fingerprint != manifest.dataset.fingerprint:
         raise Undocumented(
@@ -121,7 +128,8 @@ def features() -> str:
         if not meaning:
             raise Undocumented(f"The feature {name} has no docstring: write one below it in src/{PACKAGE}/ml.")
         rows.append(
-            f"| `{name}` | {about['unit']} | {about['minimum']} to {about['maximum']} | {about['examples'][0]} | {meaning} |"
+            f"| `{name}` | {about['unit']} | {about['minimum']} to {about['maximum']} "
+            f"| {about['examples'][0]} | {meaning} |"
         )
     return "\n".join(rows)
 
@@ -136,15 +144,13 @@ def data() -> str:
     """Say how many examples of which class the champion saw."""
     _, manifest = champion()
     held_back, _ = evaluation()
-    shares = ", ".join(
-        f"{int((held_back.y == index).sum())} {label}" for index, label in enumerate(manifest.labels)
-    )
+    shares = ", ".join(f"{int((held_back.y == index).sum())} {label}" for index, label in enumerate(manifest.labels))
     return (
         f":Source: {manifest.dataset.source}\n"
         f":Learned from: {manifest.dataset.training_rows} examples\n"
-        f":Evaluated on: {manifest.dataset.test_rows} examples held back, chosen at random with every class in proportion "
-        f"({shares})\n"
-        f":Fingerprint: `{manifest.dataset.fingerprint[:16]}…` (SHA-256 of all values; the whole of it is in the manifest)\n"
+        f":Evaluated on: {manifest.dataset.test_rows} examples held back, chosen at random "
+        f"with every class in proportion ({shares})\n"
+        f":Fingerprint: `{manifest.dataset.fingerprint[:16]}…` (SHA-256 of all values, shortened)\n"
     )
 
 
@@ -193,9 +199,13 @@ def environment() -> str:
     )
 
 
+KILOBYTES = 10_000
+"""Bytes from which on a size is told in kB."""
+
+
 def size(number: int) -> str:
     """Write a number of bytes for people."""
-    return f"{number} bytes" if number < 10_000 else f"{number / 1000:,.0f} kB"
+    return f"{number:,} bytes" if number < KILOBYTES else f"{number / 1000:,.0f} kB"
 
 
 def versions() -> str:

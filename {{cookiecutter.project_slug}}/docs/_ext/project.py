@@ -29,11 +29,9 @@ def load(name: str) -> Any:
 def modules(room: str = "") -> list[str]:
     """Return the full names of the modules that stand in a room (a subpackage), or beside the rooms."""
     package = load(room)
-    inside = [package.__name__]
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if not module.ispkg and not module.name.endswith(".__main__"):
-            inside.append(module.name)
-    return inside
+    found = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    inside = [module.name for module in found if not module.ispkg and not module.name.endswith(".__main__")]
+    return [package.__name__, *inside]
 
 
 def rooms() -> list[str]:

@@ -25,7 +25,7 @@ def settings() -> str:
         default = about.get("default")
         entries.append(
             f"````{{confval}} {module.PREFIX}{name.upper()}\n"
-            f":type: {kind(about)}\n"
+            f":type: {kind(about).removesuffix(', or null')}\n"
             f":default: {'none' if default is None else f'`{as_text(default)}`'}\n\n"
             f"{meaning}\n````\n"
         )
@@ -41,25 +41,27 @@ def kind(schema: Mapping[str, Any]) -> str:
     """Say in words what values a JSON Schema allows, such as "integer, 0 to 65535"."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#schema-{name.lower()})"
+        return f"[{name}](<project:#schema-{name.lower()}>)"
     if "const" in schema:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         kinds = [kind(choice) for choice in choices if choice.get("type") != "null"]
-        optional = len(kinds) < len(choices)
-        return " or ".join(dict.fromkeys(kinds)) + (", or null" if optional else "")
-    if schema.get("type") == "array":
-        return _array(schema)
-    if schema.get("type") == "object":
-        inside = schema.get("additionalProperties")
-        return f"object of {kind(inside)}" if isinstance(inside, dict) and inside else "object"
-    names = {"path": "path", "uri": "URL", "date-time": "date and time", "password": "text, kept secret"}
-    base = names.get(schema.get("format", ""), "") or {"string": "text", None: "anything"}.get(
-        schema.get("type"), str(schema.get("type"))
-    )
-    return ", ".join([base, *_limits(schema)])
+        return " or ".join(dict.fromkeys(kinds)) + (", or null" if len(kinds) < len(choices) else "")
+    return KINDS.get(schema.get("type", ""), _scalar)(schema)
+
+
+def _scalar(schema: Mapping[str, Any]) -> str:
+    formats = {"path": "path", "uri": "URL", "date-time": "date and time", "password": "text, kept secret"}
+    types = {"string": "text", "": "anything"}
+    name = schema.get("type", "")
+    return ", ".join([formats.get(schema.get("format", ""), types.get(name, name)), *_limits(schema)])
+
+
+def _object(schema: Mapping[str, Any]) -> str:
+    inside = schema.get("additionalProperties")
+    return f"object of {kind(inside)}" if isinstance(inside, dict) and inside else "object"
 
 
 def _array(schema: Mapping[str, Any]) -> str:
@@ -70,33 +72,33 @@ def _array(schema: Mapping[str, Any]) -> str:
     return f"array of {number}{kind(schema.get('items', {}))}"
 
 
+KINDS = {"array": _array, "object": _object}
+
+
 def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
     """Say what limits a number or text has."""
     low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is not None and high is not None:
         yield f"{low:,} to {high:,}"
     elif low is not None:
         yield f"at least {low:,}"
-    if above is not None:
-        yield f"over {above:,}"
-    if below is not None:
-        yield f"below {below:,}"
-    if high is not None and low is None:
-        yield f"at most {high:,}"
-    if "maxLength" in schema:
-        yield f"at most {schema['maxLength']:,} characters"
+    for key, words in LIMITS.items():
+        if key in schema and not (key == "maximum" and low is not None):
+            yield words.format(schema[key])
+
+
+LIMITS = {
+    "exclusiveMinimum": "over {:,}",
+    "exclusiveMaximum": "below {:,}",
+    "maximum": "at most {:,}",
+    "maxLength": "at most {:,} characters",
+}
 
 
 def record(name: str) -> str:
-    """Describe the members of a pydantic model, named as `module:Class`, and of the models inside it."""
+    """Describe the members of a pydantic model, named as `module:Class`; the models inside it stand in the HTTP API."""
     module, _, model = name.partition(":")
-    schema = getattr(load(module), model).model_json_schema(mode="serialization")
-    inner = schema.pop("$defs", {})
-    parts = [members(model, schema)]
-    for title, part in inner.items():
-        parts.append(f"(schema-{title.lower()})=\n## {title}\n\n{part.get('description', '')}\n\n{members(title, part)}")
-    return "\n\n".join(parts)
+    return members(model, getattr(load(module), model).model_json_schema(mode="serialization"))
 
 
 def members(title: str, schema: Mapping[str, Any]) -> str:
@@ -160,13 +162,14 @@ def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _argument(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
-    value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper())
+    choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else ""
+    value = action.metavar or choices or action.dest.upper()
     takes_value = action.nargs != 0
     spellings = [f"{option} {value}" if takes_value else option for option in action.option_strings]
     signature = ", ".join(spellings) or str(value)
     meaning = (action.help or "").replace("%(prog)s", parser.prog)
-    notes = ["required"] if action.required and action.option_strings else []
-    sentence = f"{meaning[0].upper()}{meaning[1:]}{f' ({notes[0]})' if notes else ''}."
+    note = " (required)" if action.required and action.option_strings else ""
+    sentence = f"{meaning[0].upper()}{meaning[1:]}{note}."
     if not action.option_strings:
         return f"`{signature}`\n: {sentence}\n"
     return f"````{{option}} {signature}\n{sentence}\n````\n"

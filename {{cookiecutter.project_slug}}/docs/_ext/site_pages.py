@@ -3,10 +3,11 @@
 Every part checks what it shows, and whatever has no explanation stops the build, which treats warnings as errors.
 """
 
+import inspect
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 import docstrings
 import drawings
@@ -15,14 +16,14 @@ import model_card
 import reference
 from docutils import nodes
 from docutils.parsers.rst import directives
-from project import DOCS, PACKAGE, Undocumented, modules, rooms
-from pydantic import BaseModel
+from project import DOCS, PACKAGE, Undocumented, modules
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import stringify_signature
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def module_pages(room: str) -> str:
 
 
 class Drawing(SphinxDirective):
-    """A figure or diagram made at this build, for light and dark screens and for print; its content is the caption."""
+    """A figure or diagram made at this build, for light and dark screens and for print. Its content is the caption."""
 
     required_arguments = 1
     has_content = True
@@ -107,7 +108,7 @@ def check_pages(_app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
 
 
 def leave_others(_app: Sphinx, _env: BuildEnvironment, node: Any, shown: nodes.Node) -> nodes.Node | None:
-    """Show a name without a link, instead of warning, if it is not ours (numpy's, say) or only a type in a signature."""
+    """Show a name without a link, and without a warning, if it is not ours or only a type in a signature."""
     if node.get("refdomain") != "py":
         return None
     ours = str(node.get("reftarget", "")).partition(".")[0] == PACKAGE
@@ -117,15 +118,56 @@ def leave_others(_app: Sphinx, _env: BuildEnvironment, node: Any, shown: nodes.N
     return shown if place is not None or not ours else None
 
 
-def shorten(_app: Sphinx, what: str, _name: str, value: Any, _options: Any, *rest: Any) -> tuple[str, None] | None:
-    """Leave out the signature of a pydantic model: its members are listed below it, with their meaning."""
-    return ("", None) if what == "class" and isinstance(value, type) and issubclass(value, BaseModel) else None
+def shorten(
+    _app: Sphinx, what: str, _name: str, value: Any, _options: Any, written: str | None, answer: str | None
+) -> tuple[str, str | None] | None:
+    """Leave out what a reader of a signature does not need.
+
+    A class that is made the way a library's class is made has no signature of its own: its members are listed below.
+    An endpoint's parameters have plain types: how FastAPI finds their values is described in the HTTP API.
+    """
+    if not written:
+        return None
+    if what in {"class", "exception"}:
+        maker = next(base for base in value.__mro__ if "__init__" in vars(base) or "__new__" in vars(base))
+        return None if maker.__module__.partition(".")[0] == PACKAGE else ("", None)
+    if what == "function" and "Annotated" in written:
+        signature = inspect.signature(value)
+        try:
+            hints = get_type_hints(value)
+        except NameError:  # a type that is imported for type checkers only
+            return None
+        plain = [
+            part.replace(annotation=hints.get(name, part.annotation)) for name, part in signature.parameters.items()
+        ]
+        signature = signature.replace(parameters=plain)
+        return stringify_signature(signature, show_return_annotation=False, unqualified_typehints=True), answer
+    return None
 
 
-def read_google_style(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+def read_google_style(  # noqa: PLR0913, PLR0917 - Sphinx calls it
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
     """Understand `Args:`, `Returns:` and `Raises:`; in the docstring of a member, a colon is only a colon."""
     if what not in {"attribute", "data", "property"}:
         lines[:] = GoogleDocstring(lines, Config(), app, what, name, value, options).lines()
+
+
+def tidy(_app: Sphinx, _domain: str, _kind: str, content: addnodes.desc_content) -> None:
+    """Leave out what says nothing (a class is an object) and what differs between machines (a directory)."""
+    for paragraph in list(content.findall(nodes.paragraph)):
+        if paragraph.astext() == "Bases: object":
+            paragraph.parent.remove(paragraph)
+    for value in list(content.parent.findall(addnodes.desc_annotation)):
+        if "Path('" in value.astext():
+            value.parent.remove(value)
+
+
+def name_levels(_app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Give the captions in the navigation the level that their role of heading asks for (WCAG 4.1.2)."""
+    for part in ("furo_navigation_tree", "body"):
+        if part in context:
+            context[part] = context[part].replace('role="heading">', 'role="heading" aria-level="2">')
 
 
 def write_openapi(app: Sphinx, error: Exception | None) -> None:
@@ -153,5 +195,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("missing-reference", leave_others)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-process-docstring", read_google_style)
+    app.connect("object-description-transform", tidy)
+    app.connect("html-page-context", name_levels, priority=900)  # after the theme
     app.connect("build-finished", write_openapi)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,6 +1,15 @@
-"""`python -m <package>` is the command line."""
+"""The way in from the command line: `python -m <package>`, or the installed command."""
 
-from .cli import main
+
+def main() -> int:
+    """Run one command and return its exit code; an interrupt while its libraries are loaded is no fault either."""
+    try:
+        from .cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

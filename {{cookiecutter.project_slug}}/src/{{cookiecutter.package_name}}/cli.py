@@ -16,7 +16,7 @@ from .errors import BadInput, ModelNotReady, ServiceError
 from .keys import KeyStore, Scope
 from .settings import PREFIX, Settings, describe
 
-FAULT, MISUSE, INTERRUPTED = 1, 2, 130
+FAULT, MISUSE = 1, 2
 """Exit codes: something failed; the command was used wrongly; Ctrl-C ended it."""
 
 
@@ -36,8 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = None  # whoever read our output has left; there is nobody to tell
         return FAULT
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return 0
 
 

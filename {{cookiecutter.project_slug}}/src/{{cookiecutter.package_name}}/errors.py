@@ -38,7 +38,7 @@ class Fault(NamedTuple):
 
 
 class ServiceError(Exception):
-    """Base of all errors a caller may see; `detail` is one sentence for people."""
+    """The service failed for a reason that nobody foresaw. The base of all errors a caller may see."""
 
     status: ClassVar[int] = 500
     """HTTP status of the answer."""

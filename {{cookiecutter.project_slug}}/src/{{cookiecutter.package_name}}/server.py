@@ -9,7 +9,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from . import tls
 from .about import about
@@ -43,17 +43,21 @@ def serve(settings: Settings, *, with_worker: bool) -> None:
         TrainingFailed: there is no model, and none could be trained.
 
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     check_access(settings)
     listener = listen(settings)
     certificate, key = certificate_files(settings)
     if with_worker:
         train_first(settings)
-    # uvicorn raises the signal again once it has stopped; this process must outlive that to stop the worker, too.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
     announce(settings, listener, certificate)
     with worker_beside() if with_worker else _nothing():
         run_uvicorn(settings, listener, certificate, key)
+
+
+def _end(*_: object) -> NoReturn:
+    """End this process well, whatever it is doing; uvicorn, too, raises the signal again once it has stopped."""
+    raise SystemExit(0)
 
 
 def check_access(settings: Settings) -> None:
@@ -99,7 +103,9 @@ def train_first(settings: Settings) -> None:
         return
     log.info("there is no model yet: training the first version")
     command = [sys.executable, "-m", PACKAGE, "train", "--promote", "always"]
-    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:  # noqa: S603 - our own command
+    # In a process group of its own, because Ctrl-C is for this process, which then ends that one.
+    done = subprocess.run(command, stdout=sys.stderr, check=False, process_group=0)  # noqa: S603 - our own command
+    if done.returncode:
         raise TrainingFailed("There is no model to serve, and the first training failed, as said above.")
 
 
@@ -164,7 +170,7 @@ def _keep_worker(stopping: threading.Event) -> None:
     pause = 1
     while not stopping.is_set():
         with subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"], stdin=subprocess.PIPE
+            [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"], stdin=subprocess.PIPE, process_group=0
         ) as worker:
             while worker.poll() is None and not stopping.wait(0.2):
                 pass

@@ -31,7 +31,7 @@ def test_every_reference_leads_somewhere(app: FastAPI) -> None:
 
 def test_every_operation_describes_itself_and_its_problems(app: FastAPI) -> None:
     for method, path, operation in operations(app):
-        assert operation["description"], (method, path)
+        assert operation["description"].startswith(operation["summary"]), (method, path)
         for status, response in operation["responses"].items():
             assert response["description"], (method, path, status)
             if int(status) >= 400:

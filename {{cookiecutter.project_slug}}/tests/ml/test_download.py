@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from package_name.ml.download import fetch
+from package_name.ml.download import Archive
 
 TABLE = b"a,b\n1,2\n"
 
@@ -74,7 +74,7 @@ def test_an_archive_is_downloaded_once_checked_and_unpacked(
 ) -> None:
     url, asked = server
     for _ in range(2):
-        assert fetch(url + path, sha256(FILES[path]).hexdigest(), tmp_path).read_bytes() == TABLE
+        assert Archive(url + path, sha256(FILES[path]).hexdigest(), tmp_path).fetch().read_bytes() == TABLE
     assert asked == [path]
 
 
@@ -91,4 +91,4 @@ def test_what_is_not_as_promised_is_refused(
     server: tuple[str, list[str]], tmp_path: Path, path: str, digest: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        fetch(server[0] + path, digest, tmp_path)
+        Archive(server[0] + path, digest, tmp_path).fetch()

@@ -11,7 +11,7 @@ from package_name.ml.training import TrainingRefused, split, train_candidate
 
 
 def train(directory: Path, **hyperparameters: Any) -> Manifest:
-    train_candidate(directory, hyperparameters, cache=directory.parent, report=lambda _progress, _phase: None)
+    train_candidate(directory, hyperparameters, None, lambda _progress, _phase: None)
     return Manifest.model_validate_json((directory / "manifest.json").read_bytes())
 
 
@@ -41,7 +41,7 @@ def test_what_an_interrupted_run_left_is_replaced(tmp_path: Path) -> None:
 
 def test_progress_is_reported_and_never_falls(tmp_path: Path) -> None:
     seen: list[float] = []
-    train_candidate(tmp_path / "run", {}, cache=tmp_path, report=lambda progress, _phase: seen.append(progress))
+    train_candidate(tmp_path / "run", {}, None, lambda progress, _phase: seen.append(progress))
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0, 1)
 

@@ -35,6 +35,9 @@ class Service(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = super().openapi()
             self.openapi_schema["components"]["schemas"] |= self.state.components
+            for item in self.openapi_schema["paths"].values():
+                for operation in item.values():  # the name of a function says less than what it does
+                    operation["summary"] = operation["description"].partition(".")[0]
         return self.openapi_schema
 
 
@@ -56,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         responses=problems.documented(ServiceError),
     )
     app.state.components = _components(settings)

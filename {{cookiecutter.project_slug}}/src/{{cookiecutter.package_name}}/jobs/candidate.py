@@ -35,7 +35,7 @@ _PATH = re.compile(r"""(?<![\w/])(?:~|[A-Za-z]:)?[/\\][^\s'",;:]+""")
 log = logging.getLogger(__name__)
 
 
-class ChildKilled(Exception):  # noqa: N818 - says what happened, as the library's own do
+class ChildKilled(Exception):
     """The training's process ended without an outcome, by a signal: worth another try."""
 
 
@@ -52,17 +52,12 @@ def order(settings: Settings, job_id: str, hyperparameters: dict[str, Any]) -> d
 
 def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
     """Train in this process and return the metrics; raise `TrainingFailed` if the data or the model are at fault."""
+    from ..ml.download import Archive
     from ..ml.training import TrainingRefused, train_candidate
 
+    archive = Archive(what["url"], what["sha256"], Path(what["cache"])) if what["url"] else None
     try:
-        return train_candidate(
-            Path(what["directory"]),
-            what["hyperparameters"],
-            url=what["url"],
-            sha256=what["sha256"],
-            cache=Path(what["cache"]),
-            report=report,
-        )
+        return train_candidate(Path(what["directory"]), what["hyperparameters"], archive, report)
     except TrainingRefused as error:
         raise TrainingFailed(str(error)) from error
     except MemoryError as error:
@@ -83,7 +78,7 @@ def train_in_child(what: dict[str, Any], report: Report, check: Callable[[], Non
     deadline = time.monotonic() + timeout
     # In a process group of its own: an interrupt typed at the terminal is for the worker, which then ends the child
     # and what the child may have started.
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
     ) as child:
         try:
@@ -97,7 +92,7 @@ def train_in_child(what: dict[str, Any], report: Report, check: Callable[[], Non
                 except Empty:
                     continue
                 if message is None:
-                    raise ChildKilled(f"the training's process ended with {child.wait()}")
+                    raise _end(child)
                 if "metrics" in message:
                     return dict(message["metrics"])
                 if "error" in message:
@@ -105,6 +100,14 @@ def train_in_child(what: dict[str, Any], report: Report, check: Callable[[], Non
                 report(message["progress"], message["phase"])
         finally:
             os.killpg(child.pid, signal.SIGKILL)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> Exception:
+    """Tell why a child ended that gave no outcome; it is not reaped yet, so that its process group stays its own."""
+    end = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    if end and end.si_code != os.CLD_EXITED:
+        return ChildKilled(f"the training's process was ended by signal {end.si_status}")
+    return TrainingFailed("The training's process ended by itself; the worker's log may tell why.")
 
 
 def _messages(child: "subprocess.Popen[bytes]", what: dict[str, Any]) -> "SimpleQueue[dict[str, Any] | None]":

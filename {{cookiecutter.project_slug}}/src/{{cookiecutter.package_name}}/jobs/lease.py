@@ -10,7 +10,10 @@ import itertools
 import os
 import re
 from pathlib import Path
-from typing import Protocol
+from typing import Any, LiteralString, Protocol
+
+from ..errors import JobsUnavailable
+from .store import UNREACHABLE
 
 NAME = re.compile(r"worker-[0-9]{1,6}")
 """What the name of a worker looks like."""
@@ -63,44 +66,53 @@ class FileLeases:
 
 
 class PostgresLeases:
-    """Names locked in the database: for workers on any number of machines."""
+    """Names locked in the database: for workers on any number of machines. Raises `JobsUnavailable`."""
 
     def __init__(self, url: str, application: str) -> None:
-        self._url = url
+        from sqlalchemy import make_url
+
+        self._url = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._application = application
         self._connect()
 
     def take(self, name: str) -> bool:
-        """Take a name if it is free, without waiting. Raises `psycopg.OperationalError`."""
-        row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [self._key(name)]).fetchone()
-        return bool(row and row[0])
+        """Take a name if it is free, without waiting."""
+        return self._lock("pg_try_advisory_lock", name)
 
     def release(self, name: str) -> None:
         """Give a name back."""
-        self._connection.execute("SELECT pg_advisory_unlock(%s)", [self._key(name)])
+        self._lock("pg_advisory_unlock", name)
 
     def holds(self, name: str) -> bool:
         """Tell whether a name is still held, or could be taken again after the connection was lost."""
-        import psycopg
-
-        try:
-            self._connection.execute("SELECT 1")
-        except psycopg.OperationalError:
+        if self._connection.closed:
             self._connect()
             return self.take(name)
-        return True
+        # Taken once more and given back: it succeeds in the session that holds the name, and tries the connection.
+        return self.take(name) and self._lock("pg_advisory_unlock", name)
+
+    def _lock(self, function: str, name: str) -> bool:
+        digest = hashlib.sha256(f"{self._application}:{name}".encode()).digest()
+        return self._execute(f"SELECT {function}(%s)", int.from_bytes(digest[:8], signed=True))
 
     def _connect(self) -> None:
         import psycopg
-        from sqlalchemy import make_url
 
-        url = make_url(self._url).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._connection = psycopg.connect(url, autocommit=True)
+        try:
+            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=2, tcp_user_timeout=2000)
+        except psycopg.Error as error:
+            raise JobsUnavailable(UNREACHABLE) from error
         # The locks of a machine that is cut off must not outlive it for the two hours that are usual.
-        self._connection.execute("SET tcp_keepalives_idle = 2")
-        self._connection.execute("SET tcp_keepalives_interval = 1")
-        self._connection.execute("SET tcp_keepalives_count = 3")
+        self._execute(
+            "SELECT set_config(name, value, false) FROM (VALUES ('tcp_keepalives_idle', '2'), "
+            "('tcp_keepalives_interval', '1'), ('tcp_keepalives_count', '3')) AS limits (name, value)"
+        )
 
-    def _key(self, name: str) -> int:
-        digest = hashlib.sha256(f"{self._application}:{name}".encode()).digest()
-        return int.from_bytes(digest[:8], signed=True)
+    def _execute(self, query: LiteralString, *values: Any) -> bool:
+        import psycopg
+
+        try:
+            row = self._connection.execute(query, values).fetchone()
+        except psycopg.Error as error:
+            raise JobsUnavailable(UNREACHABLE) from error
+        return bool(row and row[0])

@@ -14,26 +14,30 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BadInput, JobFinished, JobNotFound, JobsUnavailable
+from ..logs import PACKAGE
 from ..settings import Settings
 from .job import KINDS, Job, JobPage, job_from
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, WorkflowStatus
 
-APPLICATION = (__package__ or "").partition(".")[0]
-"""What the jobs of this service are kept under: several services may share a database."""
-
 PATIENCE = 2.0
 """Seconds to wait for the database."""
 
-OPENING_PATIENCE = 10.0
-"""Seconds to wait when the library must be imported and the database perhaps created."""
+OPENING_PATIENCE = 5.0
+"""Seconds to wait for it when it may have to be created."""
 
 CALLS = 16
 """Questions that may wait for the database at the same time."""
+
+SILENT = "The database of the jobs does not answer; try again later."
+"""What a caller is told while the database takes too long."""
+UNREACHABLE = "The database of the jobs cannot be reached; try again later."
+"""What a caller is told while the database is away."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -74,16 +78,10 @@ class Jobs:
 
         Raises `BadInput` for a cursor that no page gave.
         """
-        until, seen = _read_cursor(cursor) if cursor is not None else (None, [])
-        records = self._ask(
-            lambda client: client.list_workflows(
-                # One more than asked for shows whether another page follows.
-                name=list(KINDS), end_time=until, limit=limit + len(seen) + 1, sort_desc=True, load_input=False
-            )
-        )
-        fresh = [record for record in records if record.workflow_id not in seen]
-        page = fresh[:limit]
-        return JobPage(jobs=[job_from(record) for record in page], cursor=_cursor(page) if len(fresh) > limit else None)
+        place = None if cursor is None else _read_cursor(cursor)
+        records = self._ask(lambda client: _records(client, limit + 1, place))  # one more shows whether a page follows
+        page = records[:limit]
+        return JobPage(jobs=[job_from(record) for record in page], cursor=_cursor(page) if records[limit:] else None)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; a running one is ended within a second. Raises `JobNotFound` and `JobFinished`."""
@@ -133,15 +131,17 @@ class Jobs:
 
         The library waits for a locked SQLite file, and a driver for a silent network, longer than a caller should.
         """
+        import dbos  # noqa: F401 - takes its time here, which is not the database's
+
         patience = OPENING_PATIENCE if self._client is None else PATIENCE
         answer: Future[T] = Future()
         if not self._calls.acquire(timeout=patience):
-            raise JobsUnavailable("The database of the jobs does not answer; try again later.")
+            raise JobsUnavailable(SILENT)
         threading.Thread(target=self._answer, args=(question, answer), daemon=True).start()
         try:
             return answer.result(patience)
         except TimeoutError as error:
-            raise JobsUnavailable("The database of the jobs does not answer; try again later.") from error
+            raise JobsUnavailable(SILENT) from error
 
     def _answer(self, question: "Callable[[DBOSClient], T]", answer: "Future[T]") -> None:
         try:
@@ -158,7 +158,7 @@ class Jobs:
             return error
         if self._settings.jobs_url().startswith("sqlite"):
             self.close()  # the file may have been replaced: open it anew next time
-        unavailable = JobsUnavailable("The database of the jobs cannot be reached; try again later.")
+        unavailable = JobsUnavailable(UNREACHABLE)
         unavailable.__cause__ = error
         return unavailable
 
@@ -180,7 +180,7 @@ def _connect(settings: Settings) -> "DBOSClient":
     return DBOSClient(
         system_database_url=url,
         serializer=DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
-        application_name=APPLICATION,
+        application_name=PACKAGE,
         retry_connection_errors=False,
     )
 
@@ -216,18 +216,31 @@ def _id_for(kind: str, idempotency_key: str) -> str:
     return hashlib.sha256(f"{kind}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def _records(client: "DBOSClient", limit: int, place: tuple[int, str] | None) -> "list[WorkflowStatus]":
+    """List jobs, newest first, from after a place: the moment and the id of the last job seen."""
+    ask = partial(client.list_workflows, name=list(KINDS), sort_desc=True, load_input=False)
+    if place is None:
+        return ask(limit=limit)
+    moment, last_id = place
+    # Many jobs may be of one moment, which SQLite under Python 3.11 keeps in whole seconds.
+    same = ask(start_time=_iso(moment), end_time=_iso(moment))
+    seen = next((number for number, record in enumerate(same, 1) if record.workflow_id == last_id), 0)
+    return (same[seen:] + ask(end_time=_iso(moment - 1), limit=limit))[:limit]
+
+
+def _iso(milliseconds: int) -> str:
+    # Half a millisecond more, because the library rounds down.
+    return datetime.fromtimestamp((milliseconds + 0.5) / 1000, UTC).isoformat()
+
+
 def _cursor(page: "list[WorkflowStatus]") -> str:
-    """Name the place after a page: its last millisecond, and the jobs of that millisecond already shown."""
-    last = page[-1].created_at
-    seen = [record.workflow_id for record in page if record.created_at == last]
-    return base64.urlsafe_b64encode(json.dumps([last, *seen]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([page[-1].created_at, page[-1].workflow_id]).encode()).decode()
 
 
-def _read_cursor(cursor: str) -> tuple[str, "list[str]"]:
-    """Return the time from which on to list, and the jobs to leave out."""
+def _read_cursor(cursor: str) -> tuple[int, str]:
     try:
-        last, *seen = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        # Half a millisecond more, because the library rounds down.
-        return datetime.fromtimestamp((last + 0.5) / 1000, UTC).isoformat(), seen
+        moment, last_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        _iso(moment), _iso(moment - 1)  # raises if it is no moment
     except (binascii.Error, ValueError, TypeError, OverflowError, OSError) as error:
         raise BadInput("The cursor is not one that a page of jobs gave; start without one.") from error
+    return moment, str(last_id)

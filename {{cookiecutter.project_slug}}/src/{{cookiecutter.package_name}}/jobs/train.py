@@ -5,14 +5,18 @@ import shutil
 import threading
 import time
 import uuid
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from ..errors import JobsUnavailable
+from ..errors import JobNotFound, JobsUnavailable
 from ..ml import Model
 from ..serving.registry import Policy, Registry
 from ..settings import Settings
 from .candidate import ChildKilled, Report, order, train_here, train_in_child
 from .store import Jobs
+
+if TYPE_CHECKING:
+    from dbos import WorkflowStatus
 
 KILLED_TRIES = 3
 """How often a training is tried whose process is killed each time."""
@@ -26,7 +30,9 @@ REPORT_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-def train_now(settings: Settings, hyperparameters: dict[str, Any], promote: Policy | None, report: Report) -> dict[str, Any]:
+def train_now(
+    settings: Settings, hyperparameters: dict[str, Any], promote: Policy | None, report: Report
+) -> dict[str, Any]:
     """Train, publish and promote in this process; return what the job would. Raises `TrainingFailed`."""
     job_id = uuid.uuid4().hex
     try:
@@ -53,6 +59,14 @@ def consider(settings: Settings, version: str, promote: Policy | None) -> dict[s
 def discard(settings: Settings, job_id: str) -> None:
     """Remove what is left of a job's candidate."""
     shutil.rmtree(Registry(settings.models_dir, Model.name).candidate(job_id), ignore_errors=True)
+
+
+def tidy(settings: Settings, jobs: Jobs) -> None:
+    """Remove the candidates of jobs that ended while no worker could."""
+    for left in Registry(settings.models_dir, Model.name).candidate("").glob("*"):
+        with suppress(JobNotFound):
+            if jobs.get(left.name).done:
+                discard(settings, left.name)
 
 
 def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
@@ -101,7 +115,7 @@ class Claim:
         self._stopping = stopping
         record = jobs.record(job_id)
         notes = record.attributes or {}
-        self._taken_up_at = record.dequeued_at
+        self._mark = _mark(record)
         self._shown: float = notes.get("progress", 0.0)
         self._shown_at = 0.0
         self._phase = ""
@@ -116,7 +130,7 @@ class Claim:
             record = self._jobs.record(self.job_id)
         except JobsUnavailable:
             return  # the training goes on while the database is away
-        if record.status != "PENDING" or record.dequeued_at != self._taken_up_at:
+        if record.status != "PENDING" or _mark(record) != self._mark:
             log.info("Job %s is no longer ours (%s)", self.job_id, record.status)
             raise Abandoned
 
@@ -133,3 +147,8 @@ class Claim:
             self._jobs.note(self.job_id, {"progress": min(progress, 1.0)})
         except JobsUnavailable:
             log.warning("The progress of job %s could not be noted", self.job_id)
+
+
+def _mark(record: "WorkflowStatus") -> tuple[Any, ...]:
+    """Return what changes whenever a job is taken up."""
+    return record.executor_id, record.dequeued_at, record.recovery_attempts

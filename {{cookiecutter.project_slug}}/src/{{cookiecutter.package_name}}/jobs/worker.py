@@ -7,12 +7,13 @@ import threading
 from typing import Any
 
 from ..errors import JobsUnavailable, ServiceError
+from ..logs import PACKAGE
 from ..settings import Settings
 from . import train
 from .candidate import ChildKilled
 from .job import KINDS
 from .lease import NAME, FileLeases, Leases, PostgresLeases, take_lowest
-from .store import APPLICATION, Jobs
+from .store import Jobs
 
 VERSION = "1"
 """Kept with every job, and a worker takes up only jobs of its own: changing it would strand those under way."""
@@ -32,14 +33,16 @@ log = logging.getLogger(__name__)
 def run(settings: Settings, *, exit_with_parent: bool = False) -> None:
     """Run jobs until SIGTERM or SIGINT; what is under way then is left to be resumed.
 
-    With `exit_with_parent`, also the end of standard input stops the worker.
+    With `exit_with_parent`, also the end of standard input stops the worker. Raises `JobsUnavailable` if the database
+    cannot be reached at the start.
     """
     stopping = _stop_on_signals()
     if exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    jobs = Jobs(settings)
+    train.tidy(settings, jobs)
     leases = _open_leases(settings)
     name = take_lowest(leases)
-    jobs = Jobs(settings)
     _launch(settings, jobs, name, stopping)
     log.info("Worker %s is ready", name)
     _watch(jobs, leases, name, stopping)
@@ -74,7 +77,7 @@ def _open_leases(settings: Settings) -> Leases:
     url = settings.jobs_url()
     if url.startswith("sqlite"):
         return FileLeases(settings.data_dir / "workers")
-    return PostgresLeases(url, APPLICATION)
+    return PostgresLeases(url, PACKAGE)
 
 
 def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event) -> None:
@@ -86,7 +89,7 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
     library.addFilter(_without_traceback)
     DBOS(
         config={
-            "name": APPLICATION,
+            "name": PACKAGE,
             "system_database_url": settings.jobs_url(),
             "executor_id": name,
             "application_version": VERSION,
@@ -119,11 +122,11 @@ def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event) -> 
     while not stopping.wait(SWEEP_SECONDS):
         try:
             if not leases.holds(name):
-                log.error("Worker %s lost its name to another worker", name)
-                return
+                log.error("Worker %s stops: its connection broke, and meanwhile another worker took its name", name)
+                os.kill(os.getpid(), signal.SIGTERM)
             suspects = _adopt(jobs, leases, name, suspects)
-        except (JobsUnavailable, OSError) as error:
-            log.warning("Cannot look for jobs of dead workers: %s", error)
+        except JobsUnavailable as error:
+            log.warning("Cannot look for jobs of dead workers. %s", error)
 
 
 def _adopt(jobs: Jobs, leases: Leases, name: str, suspects: set[str]) -> set[str]:

@@ -4,45 +4,60 @@ import lzma
 import sys
 import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 
-def fetch(url: str, sha256: str, cache: Path) -> Path:
-    """Return the CSV file in the archive at `url`, downloading it unless `cache` has it.
+@dataclass(frozen=True)
+class Archive:
+    """Where training data are to be had."""
 
-    Args:
-        url: An archive (.zip, .tar, .tar.gz, .tgz) or a compressed file (.gz, .xz, .bz2) that holds one CSV file.
-        sha256: Digest that the archive must have, 64 hexadecimal digits.
-        cache: Directory to keep the archive and its content in.
+    url: str
+    """An archive (.zip, .tar, .tar.gz, .tgz) or a compressed file (.gz, .xz, .bz2) that holds one CSV file."""
+    sha256: str
+    """Digest that it must have, 64 hexadecimal digits."""
+    cache: Path
+    """Directory to keep it and its content in."""
 
-    Raises:
-        ValueError: the archive cannot be downloaded, differs from its digest or does not hold one CSV file.
+    @property
+    def name(self) -> str:
+        """Name of the file at the URL."""
+        return self.url.rstrip("/").rpartition("/")[2].partition("?")[0] or "dataset"
 
-    """
-    import pooch
+    def fetch(self) -> Path:
+        """Return the CSV file, downloading and unpacking it unless it is kept already.
 
-    name = url.rstrip("/").rpartition("/")[2].partition("?")[0] or "dataset"
-    try:
-        found = pooch.retrieve(
-            url,
-            known_hash=f"sha256:{sha256}",
-            fname=f"{sha256[:12]}-{name}",
-            path=cache,
-            processor=_unpacker(pooch, name),
-            progressbar=sys.stderr.isatty(),
-        )
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError) as error:
-        raise ValueError(f"the training data {name} cannot be unpacked") from error
-    except ValueError as error:
-        raise ValueError(f"the training data {name} differs from its SHA-256 digest; check both settings") from error
-    except OSError as error:
-        raise ValueError(f"the training data {name} cannot be downloaded ({type(error).__name__})") from error
-    files = [Path(path) for path in ([found] if isinstance(found, str) else found)]
-    tables = [path for path in files if path.suffix.lower() == ".csv"]
-    if len(tables) != 1:
-        raise ValueError(f"the archive {name} must hold one .csv file, not {len(tables)}")
-    return tables[0]
+        Raises:
+            ValueError: the archive cannot be downloaded, differs from its digest or does not hold one CSV file.
+
+        """
+        files = [Path(path) for path in self._retrieve()]
+        tables = [path for path in files if path.suffix.lower() == ".csv"]
+        if len(tables) != 1:
+            raise ValueError(f"the archive {self.name} must hold one .csv file, not {len(tables)}")
+        return tables[0]
+
+    def _retrieve(self) -> list[str]:
+        """Return the paths of the unpacked files."""
+        import pooch
+
+        try:
+            found = pooch.retrieve(
+                self.url,
+                known_hash=f"sha256:{self.sha256}",
+                fname=f"{self.sha256[:12]}-{self.name}",
+                path=self.cache,
+                processor=_unpacker(pooch, self.name),
+                progressbar=sys.stderr.isatty(),
+            )
+        except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError) as error:
+            raise ValueError(f"the training data {self.name} cannot be unpacked") from error
+        except ValueError as error:
+            raise ValueError(f"the training data {self.name} differs from its SHA-256 digest") from error
+        except OSError as error:
+            raise ValueError(f"the training data {self.name} cannot be downloaded ({type(error).__name__})") from error
+        return [found] if isinstance(found, str) else list(found)
 
 
 def _unpacker(pooch: Any, name: str) -> Any:

@@ -9,8 +9,9 @@ import numpy as np
 
 from . import Model
 from .base import Dataset
+from .download import Archive
 from .evaluation import confusion, evaluate, histograms
-from .export import compare
+from .export import Parity, compare
 from .manifest import FILE_NAME, DatasetRecord, FileRecord, Manifest, git_commit, library_versions, now, write_durably
 from .onnx import OnnxClassifier
 
@@ -23,22 +24,14 @@ class TrainingRefused(ValueError):
 
 
 def train_candidate(
-    directory: Path,
-    hyperparameters: Mapping[str, Any],
-    *,
-    url: str | None = None,
-    sha256: str | None = None,
-    cache: Path,
-    report: Callable[[float, str], None],
+    directory: Path, hyperparameters: Mapping[str, Any], archive: Archive | None, report: Callable[[float, str], None]
 ) -> dict[str, float]:
     """Train a model and write it, with its manifest, to `directory`; its name is the run's identifier.
 
     Args:
         directory: Where to write; what an earlier, interrupted run left there is removed.
         hyperparameters: What to vary, checked against `Model.Hyperparameters`.
-        url: Where to download the examples; the bundled ones if None.
-        sha256: Digest of that download.
-        cache: Where downloads are kept.
+        archive: Where to download the examples; None for the bundled ones.
         report: Called with the share done (0 to 1) and what comes next.
 
     Returns:
@@ -51,30 +44,20 @@ def train_candidate(
     """
     model = Model(Model.Hyperparameters(**hyperparameters))
     report(0.0, "reading the data")
-    data = _read(url, sha256, cache)
+    data = Model.dataset(archive.fetch() if archive else None)
     training, test = split(data, model.hyperparameters.seed)
     report(0.1, "training")
     model.train(training)
-    report(0.7, "evaluating")
+    report(0.7, "exporting")
+    content, parity = export(model, data)
+    report(0.9, "evaluating and writing")
     answer = model.predict(test.X)
-    report(0.8, "exporting")
-    content = model.export()
-    parity = compare(model, OnnxClassifier(content), data.X)
-    if not parity.passed:
-        raise TrainingRefused(
-            f"the exported model differs from the original on {parity.rows} rows: {parity.label_differences} labels, "
-            f"probabilities by up to {parity.largest_difference:.1e} (at most {parity.tolerance:.0e} is accepted)"
-        )
-    report(0.9, "writing")
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    write_durably(directory / "model.onnx", content)
-    model.save(directory / "model.joblib")
+    files = write_model(directory, model, content)
     manifest = Manifest(
         model=model.name,
         run=directory.name,
         created_at=now(),
-        files={name: FileRecord.of((directory / name).read_bytes()) for name in ("model.joblib", "model.onnx")},
+        files=files,
         features=model.Features.model_json_schema(),
         labels=list(model.labels),
         hyperparameters=model.hyperparameters.model_dump(),
@@ -93,13 +76,30 @@ def train_candidate(
     return manifest.metrics
 
 
-def _read(url: str | None, sha256: str | None, cache: Path) -> Dataset:
-    """Read the examples, bundled or downloaded."""
-    if url is None or sha256 is None:
-        return Model.dataset()
-    from .download import fetch
+def export(model: Model, data: Dataset) -> tuple[bytes, Parity]:
+    """Return the trained model as ONNX, and how it compares with the original.
 
-    return Model.dataset(fetch(url, sha256, cache))
+    Raises:
+        TrainingRefused: the two differ.
+
+    """
+    content = model.export()
+    parity = compare(model, OnnxClassifier(content), data.X)
+    if not parity.passed:
+        raise TrainingRefused(
+            f"the exported model differs from the original on {parity.rows} rows: {parity.label_differences} labels, "
+            f"probabilities by up to {parity.largest_difference:.1e} (at most {parity.tolerance:.0e} is accepted)"
+        )
+    return content, parity
+
+
+def write_model(directory: Path, model: Model, content: bytes) -> dict[str, FileRecord]:
+    """Write a model, original and exported, to an empty directory; return the record of each file."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    (directory / "model.onnx").write_bytes(content)
+    model.save(directory / "model.joblib")
+    return {name: FileRecord.of((directory / name).read_bytes()) for name in ("model.joblib", "model.onnx")}
 
 
 def split(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:

@@ -1,0 +1,115 @@
+"""The reference pages are written from the code, and refuse what has no explanation."""
+
+import argparse
+import importlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from package_name import errors
+from package_name.settings import PREFIX, Settings
+
+EXTENSIONS = Path(__file__).parents[2] / "docs" / "_ext"
+PAGES = EXTENSIONS.parent
+
+Writer = Callable[[str], Any]
+
+
+@pytest.fixture
+def extension(monkeypatch: pytest.MonkeyPatch) -> Writer:
+    """Import a module of docs/_ext by its name."""
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    return importlib.import_module
+
+
+def test_every_setting_is_described_with_its_variable_and_default(extension: Writer) -> None:
+    page = extension("reference").settings()
+    assert re.findall(r"\{confval\} (\w+)", page) == [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    assert ":type: integer, 0 to 65,535\n:default: `8443`" in page
+
+
+def test_a_setting_without_docstring_is_refused(extension: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Undescribed(BaseModel):
+        port: int = 1
+
+    reference = extension("reference")
+    monkeypatch.setattr(reference.load("settings"), "Settings", Undescribed)
+    with pytest.raises(reference.Undocumented, match="setting port has no docstring"):
+        reference.settings()
+
+
+def test_an_option_without_help_is_refused(extension: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = argparse.ArgumentParser(prog="it", description="Does it.")
+    parser.add_argument("--silent")
+    reference = extension("reference")
+    monkeypatch.setattr(reference.load("cli"), "parser", lambda: parser)
+    with pytest.raises(reference.Undocumented, match="it silent has no help"):
+        reference.command_line()
+
+
+def test_every_problem_type_has_a_section_of_the_page_that_its_address_names(extension: Writer) -> None:
+    page = (PAGES / "errors.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^\((.*)\)=$", page, re.MULTILINE)
+    assert sorted(sections) == sorted(extension("reference").errors())
+    for slug in sections:
+        described = extension("reference").problem(slug)
+        assert f"/errors.html#{slug}`" in described
+    assert issubclass(extension("reference").errors()["too-large"], errors.ServiceError)
+
+
+def test_every_operation_is_described(extension: Writer) -> None:
+    http_api = extension("http_api")
+    api = http_api.document()
+    page = http_api.operations(api)
+    for path, methods in api["paths"].items():
+        for method in methods:
+            assert f"### `{method.upper()} {path}`" in page
+
+
+def test_an_operation_without_docstring_is_refused(extension: Writer) -> None:
+    http_api = extension("http_api")
+    api = http_api.document()
+    del api["paths"]["/predict"]["post"]["description"]
+    with pytest.raises(extension("project").Undocumented, match="POST /predict has no docstring"):
+        http_api.operations(api)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "integer", "minimum": 0, "maximum": 65535}, "integer, 0 to 65,535"),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 60}, "number, over 0, at most 60"),
+        ({"anyOf": [{"type": "string", "format": "uri"}, {"type": "null"}]}, "URL, or null"),
+        ({"enum": ["always", "never"]}, "one of `always`, `never`"),
+        ({"type": "object", "additionalProperties": {"type": "number"}}, "object of number"),
+        ({"type": "array", "items": {"type": "string"}}, "array of text"),
+    ],
+)
+def test_a_schema_is_told_in_words(extension: Writer, schema: dict[str, Any], words: str) -> None:
+    assert extension("reference").kind(schema) == words
+
+
+def test_the_model_card_is_filled_in(extension: Writer) -> None:
+    page = (PAGES / "markdown" / "model.md").read_text(encoding="utf-8")
+    assert list(extension("model_card").unfilled(page)) == []
+
+
+@pytest.mark.parametrize("words", ["", "TODO", "<!-- who may use it? -->", "```{model} summary\n```"])
+def test_an_unfilled_section_of_the_card_is_named_with_its_line(extension: Writer, words: str) -> None:
+    page = (PAGES / "markdown" / "model.md").read_text(encoding="utf-8")
+    page = re.sub(r"(?s)(## Intended use\n).*?(?=\n## )", rf"\1\n{words}\n", page)
+    line = page[: page.index("## Intended use")].count("\n") + 1
+    [(place, message)] = extension("model_card").unfilled(page)
+    assert place == line
+    assert "'Intended use'" in message
+    assert f"docs/markdown/model.md, line {line}" in message
+
+
+def test_a_card_of_another_model_is_refused(extension: Writer) -> None:
+    page = (PAGES / "markdown" / "model.md").read_text(encoding="utf-8")
+    other = re.sub(r"^model: .*$", "model: roses", page, count=1, flags=re.MULTILINE)
+    assert "describes roses" in next(iter(extension("model_card").unfilled(other)))[1]

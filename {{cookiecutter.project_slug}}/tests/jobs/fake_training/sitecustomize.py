@@ -1,0 +1,57 @@
+"""Stands in for training in a worker's child: quick, and as good or bad as the hyperparameters say.
+
+Python imports a module of this name at its start, if it finds one.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+MODEL = Path(os.environ.get("FAKE_TRAINING_MODEL", ""))
+"""A published version, to copy."""
+
+STEPS = 20
+
+
+class TrainingRefused(ValueError):
+    pass
+
+
+def train_candidate(
+    directory: Path, hyperparameters: Mapping[str, Any], *, report: Callable[[float, str], None], **_: object
+) -> dict[str, float]:
+    chosen: dict[str, Any] = {"seconds": 0.0, "die": False, "refuse": "", "fail": ""} | dict(hyperparameters)
+    for step in range(STEPS):
+        report(step / STEPS, "pretending")
+        time.sleep(chosen["seconds"] / STEPS)
+    if chosen["die"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if chosen["refuse"]:
+        raise TrainingRefused(chosen["refuse"])
+    if chosen["fail"]:
+        raise getattr(__builtins__, chosen["fail"], ValueError)(f"in {directory}/model.onnx: {chosen['fail']}")
+    shutil.rmtree(directory, ignore_errors=True)
+    shutil.copytree(MODEL, directory)
+    manifest = json.loads((MODEL / "manifest.json").read_text())
+    (directory / "manifest.json").write_text(json.dumps(manifest | {"run": directory.name}))
+    metrics: dict[str, float] = manifest["metrics"]
+    return metrics
+
+
+def record_connections(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        with Path(os.environ["FAKE_TRAINING_CONNECTIONS"]).open("a") as file:
+            file.write(f"{arguments[1]}\n")
+
+
+fake = ModuleType("package_name.ml.training")
+fake.__dict__.update(TrainingRefused=TrainingRefused, train_candidate=train_candidate)
+sys.modules[fake.__name__] = fake
+sys.addaudithook(record_connections)

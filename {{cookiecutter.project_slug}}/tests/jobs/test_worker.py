@@ -1,0 +1,222 @@
+"""The worker as its users run it: real processes that are killed, stopped and started again."""
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from package_name.jobs.job import Job
+from package_name.jobs.store import Jobs
+from package_name.ml import Model
+from package_name.serving.registry import Registry
+from package_name.settings import PREFIX, Settings
+
+PATIENCE = 40
+"""Seconds to wait for something that takes a moment on a slow machine."""
+
+T = TypeVar("T")
+
+FAKE_TRAINING = Path(__file__).parent / "fake_training"
+
+
+class Bench:
+    """Workers on one database, and the side that submits."""
+
+    def __init__(self, settings: Settings, model: Path) -> None:
+        self.settings = settings
+        self.jobs = Jobs(settings)
+        self.registry = Registry(settings.models_dir, Model.name)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.log = settings.data_dir.parent / "log"
+        self.connections = settings.data_dir.parent / "connections"
+        self.environment = os.environ | {
+            f"{PREFIX}DATA_DIR": str(settings.data_dir),
+            f"{PREFIX}MODELS_DIR": str(settings.models_dir),
+            f"{PREFIX}DATABASE_URL": settings.jobs_url(),
+            "PYTHONPATH": str(FAKE_TRAINING),
+            "FAKE_TRAINING_MODEL": str(model),
+            "FAKE_TRAINING_CONNECTIONS": str(self.connections),
+        }
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as log:
+            worker = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "package_name", "worker", *arguments],
+                env=self.environment | environment,
+                stdin=subprocess.PIPE,
+                stderr=log,
+            )
+        self.workers.append(worker)
+        return worker
+
+    def submit(self, **hyperparameters: Any) -> str:
+        return self.jobs.submit("train", {"hyperparameters": hyperparameters}).id
+
+    def wait(self, job_id: str, *states: str, progress: float = 0.0, seconds: float = PATIENCE) -> Job:
+        def there() -> Job | None:
+            job = self.jobs.get(job_id)
+            return job if job.state in states and job.progress >= progress else None
+
+        return wait_for(there, f"job to be {states}, is {self.jobs.get(job_id)}", seconds)
+
+    def children(self, worker: "subprocess.Popen[bytes]") -> list[int]:
+        tasks = Path(f"/proc/{worker.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.communicate()
+        self.jobs.close()
+
+
+def wait_for(found: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := found():
+            return result
+        time.sleep(0.02)
+    pytest.fail(f"waited {seconds} s for {what}")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def bench(settings: Settings, trained: Settings) -> Iterator[Bench]:
+    bench = Bench(settings, trained.models_dir.resolve() / Model.name / "1")
+    yield bench
+    bench.close()
+
+
+def test_a_real_training_is_published_and_promoted_once(bench: Bench) -> None:
+    """The whole way, with nothing faked; progress only rises."""
+    bench.start(PYTHONPATH="")
+    job_id = bench.submit()
+    shown = [0.0]
+    while not (job := bench.jobs.get(job_id)).done:
+        shown.append(job.progress)
+    assert (job.state, job.error) == ("succeeded", None)
+    assert job.result is not None
+    assert job.result["metrics"]["accuracy"] > 0.9
+    assert (job.result["version"], job.result["promoted"]) == ("1", True)
+    assert bench.registry.versions() == [bench.registry.champion()] == ["1"]
+    assert shown == sorted(shown)
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    assert job.created_at <= job.started_at <= job.finished_at
+    assert not list(bench.registry.candidate("").glob("*"))
+
+
+def test_a_job_survives_workers_killed_at_any_moment(bench: Bench) -> None:
+    """Checklist 32."""
+    job_id = bench.submit(seconds=1.5)
+    shown = 0.0
+    for _ in range(2):
+        worker = bench.start()
+        bench.wait(job_id, "running")
+        time.sleep(random.uniform(0, 1.5))  # noqa: S311 - the moment is the point
+        children = bench.children(worker)
+        worker.kill()
+        worker.wait()
+        wait_for(lambda: not any(map(is_alive, children)), "the orphans to end", 5)  # noqa: B023 - asked at once
+        assert bench.jobs.get(job_id).progress >= shown
+        shown = bench.jobs.get(job_id).progress
+    bench.start()
+    job = bench.wait(job_id, "succeeded")
+    assert job.result is not None
+    assert bench.registry.versions() == [job.result["version"]] == ["1"]
+
+
+def test_trainings_run_one_by_one_and_those_of_a_dead_worker_go_on_elsewhere(bench: Bench) -> None:
+    """Checklist 32 and 36."""
+    workers = [bench.start(), bench.start()]
+    first, second = bench.submit(seconds=2.5), bench.submit()
+    bench.wait(first, "running", progress=0.2)
+    assert bench.jobs.get(second).state == "queued"
+    wait_for(lambda: len(ready(bench)) == len(workers), "both workers to be ready")
+    (busy,) = [worker for worker in workers if bench.children(worker)]
+    busy.kill()
+    busy.wait()
+    killed = time.monotonic()
+    wait_for(lambda: any(bench.children(worker) for worker in workers if worker is not busy), "the other to take over")
+    assert time.monotonic() - killed < 10
+    bench.wait(first, "succeeded")
+    bench.wait(second, "succeeded")
+    assert bench.registry.versions() == ["2", "1"]
+
+
+def ready(bench: Bench) -> list[str]:
+    return [line for line in bench.log.read_text().splitlines() if line.endswith("is ready")]
+
+
+def test_a_stopped_worker_ends_its_child_and_leaves_the_job_to_the_next(bench: Bench) -> None:
+    """Checklist 40; also, as when Ctrl-C ends a shell: the end of the parent stops the worker, too."""
+    worker = bench.start("--exit-with-parent")
+    job_id = bench.submit(seconds=60)
+    bench.wait(job_id, "running", progress=0.01)
+    (child,) = bench.children(worker)
+    assert worker.stdin
+    worker.stdin.close()
+    assert worker.wait(10) == 0
+    assert not is_alive(child)
+    job = bench.jobs.get(job_id)
+    assert (job.state, job.done, job.error) == ("queued", False, None)
+    assert job.progress > 0
+    worker = bench.start()
+    bench.wait(job_id, "running")
+    worker.terminate()
+    assert worker.wait(10) == 0
+    record = bench.jobs.record(job_id)
+    assert (record.status, record.recovery_attempts) == ("ENQUEUED", 0)
+
+
+def test_a_running_job_is_cancelled_at_once_and_the_next_one_runs(bench: Bench) -> None:
+    worker = bench.start()
+    job_id, following = bench.submit(seconds=60), bench.submit()
+    bench.wait(job_id, "running", progress=0.01)
+    (child,) = bench.children(worker)
+    job = bench.jobs.cancel(job_id)
+    assert (job.state, job.done) == ("cancelled", True)
+    assert job.started_at is not None
+    wait_for(lambda: not is_alive(child), "the child to end", 3)
+    bench.wait(following, "succeeded")
+    assert bench.jobs.get(job_id).state == "cancelled"
+    assert not list(bench.registry.candidate("").glob("*"))
+
+
+def test_jobs_that_cannot_succeed_fail_with_one_sentence_while_others_run(bench: Bench) -> None:
+    """Checklist 32; also: the worker calls nobody, and nothing that it keeps is a pickle."""
+    bench.start(**{f"{PREFIX}TRAIN_TIMEOUT_SECONDS": "3"})
+    killed = bench.submit(die=True)
+    refused = bench.submit(refuse="the exported model differs")
+    wrong, surprise = bench.submit(fail="ValueError"), bench.submit(fail="KeyError")
+    slow, good = bench.submit(seconds=60), bench.submit()
+    errors = {job_id: bench.wait(job_id, "failed").error or "" for job_id in (killed, refused, wrong, surprise, slow)}
+    assert "memory ran out" in errors[killed]
+    assert errors[refused] == "the exported model differs"
+    assert errors[wrong] == "The training failed: in ...: ValueError"
+    assert "KeyError" in errors[surprise]
+    assert "3 seconds" in errors[slow]
+    bench.wait(good, "succeeded")
+    assert bench.registry.versions() == ["1"]
+    # The log tells more of what nobody foresaw, and only of that.
+    assert bench.log.read_text().count("Traceback") == 1
+    assert not bench.connections.exists()
+    if bench.settings.database_url is None:  # the same code writes both databases
+        with closing(sqlite3.connect(bench.settings.data_dir / "jobs.sqlite")) as database:
+            for table in ("workflow_status", "operation_outputs"):
+                kinds = database.execute(f"SELECT DISTINCT serialization FROM {table}").fetchall()  # noqa: S608
+                assert kinds == [("portable_json",)]
