@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from project import ABOUT, VERSION
+from sphinx.util import texescape
 
 # What is published
 project = ABOUT.name
@@ -13,7 +14,7 @@ author = ABOUT.author
 copyright = f"%Y, {author}"  # noqa: A001 - Sphinx asks for this name
 version = release = VERSION
 language = "en"
-exclude_patterns = ["_build", "_ext", "_drawings"]
+exclude_patterns = ["_build", "_ext"]
 
 # How it is read
 extensions = [
@@ -54,7 +55,9 @@ pygments_dark_style = "a11y-high-contrast-dark"
 latex_engine = "xelatex"
 latex_use_xindy = False
 latex_show_urls = "footnote"
-latex_documents = [("index", f"{ABOUT.slug}.tex", project, author, "manual", True)]
+texescape.init()
+_title, _author = (texescape.escape(text, latex_engine) for text in (project, author))
+latex_documents = [("index", f"{ABOUT.slug}.tex", _title, _author, "manual", True)]
 latex_elements = {
     "papersize": "a4paper",
     "tableofcontents": r"\renewcommand{\contentsname}{Contents}\sphinxtableofcontents",

@@ -79,11 +79,13 @@ def test_the_openapi_document_is_printed(capsys: pytest.CaptureFixture[str]) -> 
         (["train", "seed"], 1, "'seed' is not NAME=VALUE"),
         (["train", "seed=x"], 1, "'seed=x' is not NAME=VALUE"),
         (["train", "sed=1"], 1, "sed: Extra inputs are not permitted"),
-        (["models", "show", "9"], 1, "There is no version '9'"),
+        (["models", "show", "9"], 1, "There is no such version"),
         (["serve", "--port", "x"], 2, f"{PREFIX}PORT: "),
         (["serve", "--tls-certfile", "x"], 2, "go together"),
         (["serve", "--host", "0.0.0.0"], 1, "keys create"),  # noqa: S104
         (["serve", "--host", "nowhere.invalid", "--no-worker"], 1, "keys create"),
+        (["serve", "--port", "0", "--tls-certfile", "x", "--tls-keyfile", "y"], 1, "x and y cannot be used"),
+        (["keys", "create", " ", "--scope", "admin"], 1, "must have an owner"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(

@@ -23,7 +23,7 @@ def loaded_by(code: str, **settings: str) -> set[str]:
     environment = os.environ | {f"{PREFIX}{name}": value for name, value in settings.items()}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: S603
-    return set(json.loads(done.stdout))
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_the_serving_process_loads_neither_training_nor_job_libraries() -> None:
@@ -40,6 +40,12 @@ def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
         "    assert answer.status_code == 200, answer.text\n"
     )
     assert loaded_by(program, MODELS_DIR=str(trained.models_dir)) & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["keys", "list"], ["serve", "--help"]])
+def test_small_commands_load_neither_the_model_nor_numpy(arguments: list[str]) -> None:
+    program = f"from package_name.cli import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass\n"
+    assert loaded_by(program) & {"numpy", "onnxruntime", "fastapi", *HEAVY} == set()
 
 
 def imported_rooms(path: Path) -> set[str]:
@@ -59,7 +65,7 @@ def imported_rooms(path: Path) -> set[str]:
     ("room", "allowed"),
     [
         ("ml", set()),
-        ("serving", {"ml", "errors", "settings"}),
+        ("serving", {"ml", "durable", "errors", "settings"}),
         ("jobs", {"ml", "serving", "errors", "logs", "settings"}),
         ("api", ROOMS | {"__version__", "about", "errors", "keys", "settings"}),
     ],

@@ -1,7 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from package_name.errors import KeysUnavailable
 from package_name.keys import KeyStore
 
 
@@ -33,6 +35,25 @@ def test_keys_are_listed_oldest_first_and_revoked_by_id(store: KeyStore) -> None
     assert store.revoke(keys[1].id)
     assert not store.revoke(keys[1].id)
     assert {key.owner for key in store.list()} == {"a", "c"}
+
+
+def test_of_changes_at_once_none_is_lost(tmp_path: Path) -> None:
+    def create(number: int) -> str:
+        return KeyStore(tmp_path / "keys.json").create(f"user{number}", ["predict"])[0].id
+
+    with ThreadPoolExecutor(8) as changes:
+        made = set(changes.map(create, range(24)))
+    assert {key.id for key in KeyStore(tmp_path / "keys.json").list()} == made
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '[{"id": "x"}]'])
+def test_a_file_that_cannot_be_read_is_named_and_not_overwritten(store: KeyStore, tmp_path: Path, content: str) -> None:
+    store.create("ann", ["admin"])
+    (tmp_path / "var" / "keys.json").write_text(content)
+    for call in (store.list, lambda: store.find("x"), lambda: store.create("bob", ["admin"])):
+        with pytest.raises(KeysUnavailable, match=r"keys\.json cannot be read"):
+            call()
+    assert (tmp_path / "var" / "keys.json").read_text() == content
 
 
 def test_another_process_sees_a_change_at_once(store: KeyStore, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_a_setting_cannot_be_changed_later() -> None:
         ("MAX_ROWS", "0"),
         ("DATASET_SHA256", "abc"),
         ("DATASET_URL", "file:///etc/passwd"),
+        ("HOST", " "),
+        ("DATABASE_URL", "nonsense"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
@@ -46,6 +48,16 @@ def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
         Settings()
     assert describe(refused.value).startswith(f"{PREFIX}{name}: ")
     assert "passwd" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_a_name_with_a_typo_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str) -> None:
+    if place == "file":
+        (tmp_path / ".env").write_text(f"OTHER=1\n{PREFIX}REQUIRE_KEYS=true\n")
+    else:
+        monkeypatch.setenv(f"{PREFIX}REQUIRE_KEYS", "true")
+    with pytest.raises(ValidationError, match=f"{PREFIX}REQUIRE_KEYS; did you mean {PREFIX}REQUIRE_KEY\\?"):
+        Settings()
 
 
 def test_half_a_pair_is_refused() -> None:

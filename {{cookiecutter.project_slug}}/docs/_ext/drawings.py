@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from project import DOCS, load
 
-FOLDER = DOCS / "_drawings"
-"""Where the drawings are written: inside the sources, where Sphinx looks for images. Git ignores it."""
+FOLDER = DOCS / "_build" / "drawings"
+"""Where the drawings are written: inside the sources, where Sphinx looks for images."""
 
 BINS = 5
 SHUFFLES = 50
@@ -53,7 +53,7 @@ mpl.rcParams.update(
 
 def draw(name: str) -> None:
     """Write a drawing as SVG for either background, and as PDF for print."""
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     for scheme, colours, formats in (("light", LIGHT, ("svg", "pdf")), ("dark", DARK, ("svg",))):
         with mpl.rc_context(
             {

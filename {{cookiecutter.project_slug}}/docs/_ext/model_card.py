@@ -80,10 +80,13 @@ def registry() -> Any:
 @cache
 def champion() -> tuple[str, Any]:
     """Return the number and the manifest of the version that serves."""
-    number = registry().champion()
-    if number is None:
-        raise Undocumented(f"There is no model in {registry().directory} to describe. Train one first: make train")
-    return number, registry().manifest(number)
+    try:
+        number = registry().champion()
+        if number is None:
+            raise Undocumented("There is no model to describe. Train one first: make train")
+        return number, registry().manifest(number)
+    except load("errors").ServiceError as error:
+        raise Undocumented(f"There is no model to describe. {error.detail} Train a new one: make train") from error
 
 
 @cache
@@ -102,7 +105,7 @@ def evaluation() -> Any:
             f"Version {number} was trained on other data than `dataset()` reads now, so its figures cannot be drawn. "
             "Train a new version: make train"
         )
-    _, held_back = training.split(examples, manifest.hyperparameters["seed"])
+    _, held_back = training.split(examples)
     exported = onnx.OnnxClassifier(registry().read(number, "model.onnx", settings.max_model_bytes))
     return held_back, exported
 
@@ -217,7 +220,11 @@ def versions() -> str:
         "|--:|---|" + "--:|" * len(names) + "---|",
     ]
     for number in registry().versions()[:20]:
-        manifest = registry().manifest(number)
+        try:
+            manifest = registry().manifest(number)
+        except load("errors").ServiceError:
+            rows.append(f"| {number} | |" + " |" * len(names) + " cannot be read |")
+            continue
         values = " | ".join(f"{manifest.metrics[name]:.3f}" if name in manifest.metrics else "" for name in names)
         note = "serves" if number == serving else ""
         rows.append(f"| {number} | {manifest.created_at:%Y-%m-%d %H:%M} | {values} | {note} |")

@@ -18,7 +18,14 @@ VERSION: str = _pyproject["project"]["version"]
 
 
 class Undocumented(Exception):
-    """Something that the site must explain has no explanation; the message says what and where to write one."""
+    """Something that the site must explain has no explanation; the message says what and where to write one.
+
+    `written` is what could be written in spite of that, so that the pages which refer to it do not fail as well.
+    """
+
+    def __init__(self, message: str, written: str = "") -> None:
+        super().__init__(message)
+        self.written = written
 
 
 def load(name: str) -> Any:

@@ -17,11 +17,12 @@ def settings() -> str:
     """Describe every setting: its variable, type, limits, default and meaning."""
     module = load("settings")
     schema = module.Settings.model_json_schema()
-    entries = []
+    entries, missing = [], []
     for name, about in schema["properties"].items():
         meaning = about.get("description")
         if not meaning:
-            raise Undocumented(f"The setting {name} has no docstring: write one below it in src/{PACKAGE}/settings.py.")
+            missing.append(name)
+            continue
         default = about.get("default")
         entries.append(
             f"````{{confval}} {module.PREFIX}{name.upper()}\n"
@@ -29,7 +30,11 @@ def settings() -> str:
             f":default: {'none' if default is None else f'`{as_text(default)}`'}\n\n"
             f"{meaning}\n````\n"
         )
-    return "\n".join(entries)
+    page = "\n".join(entries)
+    if missing:
+        where = f"write one below it in src/{PACKAGE}/settings.py"
+        raise Undocumented(f"The setting {', '.join(missing)} has no docstring: {where}.", page)
+    return page
 
 
 def as_text(value: Any) -> str:

@@ -34,12 +34,13 @@ class Written(SphinxDirective):
     write: ClassVar[Callable[..., str]]
 
     def run(self) -> list[nodes.Node]:
-        """Return the part's nodes, or none and a warning about what is not explained."""
+        """Return the part's nodes, and warn about what is not explained."""
+        self.env.note_reread()  # it may change though the page does not
         try:
             text = type(self).write(*self.arguments)
         except Undocumented as error:
             log.warning("%s", error, location=self.get_location())
-            return []
+            text = error.written
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
@@ -70,7 +71,12 @@ class Drawing(SphinxDirective):
         if name not in drawings.DRAWINGS or "alt" not in self.options:
             log.warning("no drawing %r, or it has no :alt: text", name, location=self.get_location())
             return []
-        drawings.draw(name)
+        self.env.note_reread()  # the champion may have changed
+        try:
+            drawings.draw(name)
+        except Undocumented as error:
+            log.warning("%s", error, location=self.get_location())
+            return []
         figure = nodes.figure(classes=["drawing"])
         figure += self._image(f"{name}-light.*", "only-light")
         figure += addnodes.only("", self._image(f"{name}-dark.svg", "only-dark"), expr="html")

@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from .about import about
 from .errors import BadInput, ModelNotReady, ServiceError
-from .keys import KeyStore, Scope
-from .settings import PREFIX, Settings, describe
+
+if TYPE_CHECKING:
+    from .keys import KeyStore, Scope
+    from .serving.registry import Registry
+    from .settings import Settings
 
 FAULT, MISUSE = 1, 2
 """Exit codes: something failed; the command was used wrongly; Ctrl-C ended it."""
@@ -23,6 +24,11 @@ FAULT, MISUSE = 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = vars(parser().parse_args(arguments))
+    # Loaded after the arguments are read, so that help, versions and mistakes are told at once.
+    from pydantic import ValidationError
+
+    from .settings import PREFIX, Settings, describe
+
     command: Callable[..., None] = options.pop("command")
     overrides = {name: options.pop(name) for name in list(options) if name in Settings.model_fields}
     # Through the environment, so that every process started from here has the same settings.
@@ -31,11 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command(Settings(), **options)
     except ValidationError as error:
         return _fail(describe(error), MISUSE)
+    except UnicodeDecodeError:
+        return _fail("The file .env is not UTF-8 text.", MISUSE)
     except ServiceError as error:
         return _fail("; ".join([error.detail, *(f"{place}: {message}" for place, message in error.faults)]), FAULT)
     except BrokenPipeError:
         sys.stdout = None  # whoever read our output has left; there is nobody to tell
         return FAULT
+    except OSError as error:
+        return _fail(f"{error.filename or 'A file'}: {error.strerror}. Check the setting that names it.", FAULT)
     return 0
 
 
@@ -78,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     actions = _add_group(commands, "keys", "make, list and revoke API keys")
     command = _add(actions, "create", create_key, "make a key, and print it this once")
     command.add_argument("owner", help="who will use it")
-    scopes = get_args(Scope)
+    scopes = ["predict", "train", "admin"]
     command.add_argument(
         "--scope", action="append", choices=scopes, required=True, help="what it is good for; repeatable"
     )
@@ -100,7 +110,7 @@ def _add_group(commands: Any, name: str, summary: str) -> Any:
     return group.add_subparsers(title="actions", required=True, metavar="ACTION")
 
 
-def serve(settings: Settings, *, no_worker: bool) -> None:
+def serve(settings: "Settings", *, no_worker: bool) -> None:
     """Serve predictions over HTTPS."""
     from .logs import LOGGING
     from .server import serve as run
@@ -109,7 +119,7 @@ def serve(settings: Settings, *, no_worker: bool) -> None:
     run(settings, with_worker=not no_worker)
 
 
-def worker(settings: Settings, *, exit_with_parent: bool) -> None:
+def worker(settings: "Settings", *, exit_with_parent: bool) -> None:
     """Run background jobs."""
     from .jobs.worker import run
     from .logs import LOGGING
@@ -118,7 +128,7 @@ def worker(settings: Settings, *, exit_with_parent: bool) -> None:
     run(settings, exit_with_parent=exit_with_parent)
 
 
-def train(settings: Settings, *, hyperparameters: list[str]) -> None:
+def train(settings: "Settings", *, hyperparameters: list[str]) -> None:
     """Train a new version in the foreground."""
     from .jobs.train import train_now
 
@@ -133,6 +143,8 @@ def train(settings: Settings, *, hyperparameters: list[str]) -> None:
 
 def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs, each value in JSON; `ValidationError` if the model does not take them."""
+    from pydantic import ValidationError
+
     from .ml import Model
 
     chosen = {}
@@ -150,7 +162,7 @@ def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
         raise BadInput("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from None
 
 
-def predict(settings: Settings, *, file: Path | None) -> None:
+def predict(settings: "Settings", *, file: Path | None) -> None:
     """Predict the rows of a CSV file with the champion."""
     from .serving import prediction
     from .serving.champion import load
@@ -171,62 +183,68 @@ def _read(file: Path) -> bytes:
         raise BadInput(f"{file} cannot be read: {error.strerror}") from error
 
 
-def list_models(settings: Settings) -> None:
+def list_models(settings: "Settings") -> None:
     """List the versions."""
     registry = _registry(settings)
     _print({"champion": registry.champion(), "versions": registry.versions()})
 
 
-def show_model(settings: Settings, *, version: str) -> None:
+def show_model(settings: "Settings", *, version: str) -> None:
     """Show a version's record."""
     _print(_registry(settings).manifest(version))
 
 
-def promote_model(settings: Settings, *, version: str) -> None:
+def promote_model(settings: "Settings", *, version: str) -> None:
     """Make a version the one that serves."""
-    _registry(settings).promote(version)
+    from .serving import champion
+
+    champion.promote(_registry(settings), version, settings.max_model_bytes)
     print(f"Version {version} serves within seconds.", file=sys.stderr)
 
 
-def create_key(settings: Settings, *, owner: str, scope: list[Scope]) -> None:
+def create_key(settings: "Settings", *, owner: str, scope: "list[Scope]") -> None:
     """Make an API key."""
+    if not owner.strip():
+        raise BadInput("Say who will use the key: it must have an owner.")
     key, secret = _keys(settings).create(owner, scope)
     print(secret)
     print(f"This is the key {key.id} of {owner}. Keep it: it is not stored and cannot be shown again.", file=sys.stderr)
 
 
-def list_keys(settings: Settings) -> None:
+def list_keys(settings: "Settings") -> None:
     """List the API keys."""
     _print([key.model_dump(mode="json", exclude={"digest"}) for key in _keys(settings).list()])
 
 
-def revoke_key(settings: Settings, *, key_id: str) -> None:
+def revoke_key(settings: "Settings", *, key_id: str) -> None:
     """Revoke an API key."""
     if not _keys(settings).revoke(key_id):
         raise BadInput(f"There is no key {key_id!r}. `keys list` names them.")
     print(f"The key {key_id} is revoked.", file=sys.stderr)
 
 
-def openapi(settings: Settings) -> None:
+def openapi(settings: "Settings") -> None:
     """Print the OpenAPI document."""
     from .api.app import create_app
 
     _print(create_app(settings).openapi())
 
 
-def _registry(settings: Settings) -> Any:
+def _registry(settings: "Settings") -> "Registry":
     from .ml import Model
     from .serving.registry import Registry
 
     return Registry(settings.models_dir, Model.name)
 
 
-def _keys(settings: Settings) -> KeyStore:
+def _keys(settings: "Settings") -> "KeyStore":
+    from .keys import KeyStore
+
     return KeyStore(settings.data_dir / "keys.json")
 
 
 def _print(value: Any) -> None:
     """Print data as JSON."""
-    if isinstance(value, BaseModel):
+    if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
     print(json.dumps(value, indent=2, ensure_ascii=False))

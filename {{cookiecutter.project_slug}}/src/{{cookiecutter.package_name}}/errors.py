@@ -14,11 +14,13 @@ The tree::
     │   └── JobNotFound ................. job-not-found
     ├── MethodNotAllowed 405 ............ method-not-allowed
     ├── JobFinished 409 ................. job-finished
+    ├── IncompatibleModelVersion 409 .... incompatible-model-version
     ├── PredictionOverflow 500 .......... prediction-overflow
     ├── InvalidModelVersion 500 ......... invalid-model-version
     ├── TrainingFailed 500 .............. training-failed
     └── Unavailable 503 ................. unavailable
         ├── ModelNotReady ............... model-not-ready
+        ├── KeysUnavailable ............. keys-unavailable
         └── JobsUnavailable ............. jobs-unavailable
 
 The API turns each into `application/problem+json` (RFC 9457) in one handler; the command line prints its detail.
@@ -153,6 +155,14 @@ class InvalidModelVersion(ServiceError):
     title = "Invalid model version"
 
 
+class IncompatibleModelVersion(ServiceError):
+    """A version was trained for other features or labels than this service has, so it cannot serve."""
+
+    status = 409
+    slug = "incompatible-model-version"
+    title = "Incompatible model version"
+
+
 class TrainingFailed(ServiceError):
     """A model could not be trained, or was refused by a gate."""
 
@@ -180,3 +190,10 @@ class JobsUnavailable(Unavailable):
 
     slug = "jobs-unavailable"
     title = "Jobs unavailable"
+
+
+class KeysUnavailable(Unavailable):
+    """The file that keeps the API keys cannot be read."""
+
+    slug = "keys-unavailable"
+    title = "API keys unavailable"

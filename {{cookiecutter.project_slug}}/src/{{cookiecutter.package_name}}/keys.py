@@ -3,14 +3,16 @@
 import json
 import secrets
 from collections.abc import Iterable
-from datetime import datetime
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from .ml.manifest import now, write_durably
+from .durable import locked, write_durably
+from .errors import KeysUnavailable
 
 Scope = Literal["predict", "train", "admin"]
 
@@ -53,7 +55,12 @@ class KeyStore:
         return self._by_digest.get(_digest(secret))
 
     def list(self) -> list[Key]:
-        """Return all keys, oldest first."""
+        """Return all keys, oldest first.
+
+        Raises:
+            KeysUnavailable: the file cannot be read.
+
+        """
         self._refresh()
         return sorted(self._by_digest.values(), key=lambda key: key.created_at)
 
@@ -61,18 +68,28 @@ class KeyStore:
         """Make a key; return what is known of it, and its secret, which cannot be had again."""
         secret = secrets.token_urlsafe(32)
         key = Key(
-            id=secrets.token_hex(4), owner=owner, scopes=frozenset(scopes), created_at=now(), digest=_digest(secret)
+            id=secrets.token_hex(4),
+            owner=owner,
+            scopes=frozenset(scopes),
+            created_at=datetime.now(UTC),
+            digest=_digest(secret),
         )
-        self._write([*self.list(), key])
+        with self._alone():
+            self._write([*self.list(), key])
         return key, secret
 
     def revoke(self, key_id: str) -> bool:
         """Remove a key; return whether there was one."""
-        keys = self.list()
-        left = [key for key in keys if key.id != key_id]
-        if len(left) < len(keys):
-            self._write(left)
+        with self._alone():
+            keys = self.list()
+            left = [key for key in keys if key.id != key_id]
+            if len(left) < len(keys):
+                self._write(left)
         return len(left) < len(keys)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep others from changing the keys: of two changes at once, none may be lost."""
+        return locked(self._path.with_suffix(".lock"))
 
     def _refresh(self) -> None:
         try:
@@ -82,12 +99,15 @@ class KeyStore:
             return
         seen = (status.st_ino, status.st_mtime_ns)
         if seen != self._seen:
-            keys = _KEYS.validate_json(self._path.read_bytes())
+            try:
+                keys = _KEYS.validate_json(self._path.read_bytes())
+            except (OSError, ValidationError) as error:
+                detail = f"{self._path.name} cannot be read. Restore it, or delete it and make new keys."
+                raise KeysUnavailable(detail) from error
             self._by_digest = {key.digest: key for key in keys}
             self._seen = seen
 
     def _write(self, keys: Iterable[Key]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         content = json.dumps([key.model_dump(mode="json") for key in keys], indent=1)
         write_durably(self._path, content.encode(), mode=0o600)
 

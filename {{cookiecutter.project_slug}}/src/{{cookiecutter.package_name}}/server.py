@@ -7,16 +7,18 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from . import tls
 from .about import about
-from .errors import ServiceError, TrainingFailed
+from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound, ServiceError, TrainingFailed
 from .keys import KeyStore
 from .logs import LOGGING, PACKAGE
 from .ml import Model
+from .serving.champion import load
 from .serving.registry import Registry
 from .settings import Settings
 
@@ -43,30 +45,30 @@ def serve(settings: Settings, *, with_worker: bool) -> None:
         TrainingFailed: there is no model, and none could be trained.
 
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
     check_access(settings)
-    listener = listen(settings)
     certificate, key = certificate_files(settings)
-    if with_worker:
-        train_first(settings)
-    announce(settings, listener, certificate)
-    with worker_beside() if with_worker else _nothing():
-        run_uvicorn(settings, listener, certificate, key)
+    with listen(settings) as listener:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
+        if with_worker:
+            train_first(settings)
+        announce(settings, listener, certificate)
+        with worker_beside() if with_worker else nullcontext():
+            run_uvicorn(settings, listener, certificate, key)
 
 
 def _end(*_: object) -> NoReturn:
     """End this process well, whatever it is doing; uvicorn, too, raises the signal again once it has stopped."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # it is ending already: an impatient second Ctrl-C changes nothing
     raise SystemExit(0)
 
 
 def check_access(settings: Settings) -> None:
     """Refuse a public address while nobody could be told from a stranger."""
-    if settings.is_public and not KeyStore(settings.data_dir / "keys.json").list():
-        raise Refused(
-            f"Other machines can reach {settings.host}, and there is no API key yet. Make one first: "
-            f"{about().slug} keys create NAME --scope admin"
-        )
+    if settings.needs_key and not KeyStore(settings.data_dir / "keys.json").list():
+        why = f"Other machines can reach {settings.host}" if settings.is_public else "Every caller needs an API key"
+        raise Refused(f"{why}, and there is none yet. Make one first: {about().slug} keys create NAME --scope admin")
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -91,17 +93,25 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
     """Return the files of the certificate and its key: those configured, or self-signed ones."""
     if settings.tls_certfile is None or settings.tls_keyfile is None:
         return tls.self_signed(settings.data_dir / "tls")
-    for path in (settings.tls_certfile, settings.tls_keyfile):
-        if not os.access(path, os.R_OK):
-            raise Refused(f"The TLS file {path} cannot be read.")
+    try:
+        tls.check_pair(settings.tls_certfile, settings.tls_keyfile)
+    except OSError as error:
+        reason = error.strerror if error.errno and error.filename else "not a certificate and its private key in PEM"
+        raise Refused(f"{settings.tls_certfile} and {settings.tls_keyfile} cannot be used: {reason}.") from error
     return settings.tls_certfile, settings.tls_keyfile
 
 
 def train_first(settings: Settings) -> None:
-    """Train the first version if none serves, in a process of its own so that this one stays small."""
-    if Registry(settings.models_dir, Model.name).champion() is not None:
-        return
-    log.info("there is no model yet: training the first version")
+    """Train a version if none can serve, in a process of its own so that this one stays small."""
+    registry = Registry(settings.models_dir, Model.name)
+    try:
+        version = registry.champion()
+        if version is not None:
+            load(registry, version, settings.max_model_bytes)
+            return
+        log.info("there is no model yet: training the first version")
+    except (IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound) as error:
+        log.warning("%s Training a new version.", error.detail)
     command = [sys.executable, "-m", PACKAGE, "train", "--promote", "always"]
     # In a process group of its own, because Ctrl-C is for this process, which then ends that one.
     done = subprocess.run(command, stdout=sys.stderr, check=False, process_group=0)  # noqa: S603 - our own command
@@ -111,11 +121,12 @@ def train_first(settings: Settings) -> None:
 
 def announce(settings: Settings, listener: socket.socket, certificate: Path) -> None:
     """Say where the service is and how to call it, in a line that works as pasted."""
-    host = "localhost" if settings.host in {"127.0.0.1", "::1", "0.0.0.0", "::"} else settings.host  # noqa: S104
+    here = {"127.0.0.1": "localhost", "::1": "[::1]", "0.0.0.0": "localhost", "::": "localhost"}  # noqa: S104
+    host = here.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     url = f"https://{host}:{listener.getsockname()[1]}"
     values = ", ".join(str(value) for value in Model.Features.example().values())
     trust = f" --cacert '{certificate.resolve()}'" if settings.tls_certfile is None else ""
-    key = " -H 'X-API-Key: YOUR-KEY'" if settings.is_public or settings.require_key else ""
+    key = " -H 'X-API-Key: YOUR-KEY'" if settings.needs_key else ""
     print(
         f"\n{about().name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
         f"curl{trust}{key} -H 'Content-Type: application/json' -d '{{\"data\": [[{values}]]}}' {url}/predict\n",
@@ -160,26 +171,34 @@ def worker_beside() -> "Iterator[None]":
         keeper.join()
 
 
-@contextmanager
-def _nothing() -> "Iterator[None]":
-    yield
-
-
 def _keep_worker(stopping: threading.Event) -> None:
     """Start the worker, and again whenever it ends by itself."""
     pause = 1
     while not stopping.is_set():
-        with subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"], stdin=subprocess.PIPE, process_group=0
-        ) as worker:
-            while worker.poll() is None and not stopping.wait(0.2):
-                pass
-            if stopping.is_set():
-                _stop(worker)
-                return
-        log.error("the worker ended with %s; starting it again in %s s", worker.returncode, pause)
+        started = time.monotonic()
+        try:
+            ended = _run_worker(stopping)
+        except OSError as error:
+            ended = error.strerror or "a fault"
+        if stopping.is_set():
+            return
+        if time.monotonic() - started > LONGEST_PAUSE_SECONDS:
+            pause = 1  # it had run well
+        log.error("the worker ended with %s; starting it again in %s s", ended, pause)
         stopping.wait(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _run_worker(stopping: threading.Event) -> object:
+    """Run the worker until it ends or is to stop; return how it ended."""
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"], stdin=subprocess.PIPE, process_group=0
+    ) as worker:
+        while worker.poll() is None and not stopping.wait(0.2):
+            pass
+        if stopping.is_set():
+            _stop(worker)
+        return worker.returncode
 
 
 def _stop(worker: "subprocess.Popen[bytes]") -> None:

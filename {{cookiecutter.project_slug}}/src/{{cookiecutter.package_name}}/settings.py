@@ -5,10 +5,13 @@ read once, when a process starts, and never change after that.
 """
 
 import ipaddress
+import os
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, HttpUrl, SecretStr, StringConstraints, ValidationError, model_validator
+from dotenv import dotenv_values
+from pydantic import Field, HttpUrl, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = f"{(__package__ or '').partition('.')[0].upper()}_"
@@ -91,10 +94,40 @@ class Settings(BaseSettings):
             raise ValueError("tls_certfile and tls_keyfile go together: set both or none")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_known(cls, values: Any) -> Any:
+        """Refuse a variable that looks like a setting and is none: a protection with a typo would be off."""
+        given = {name.upper() for name in (*os.environ, *dotenv_values(".env")) if name.upper().startswith(PREFIX)}
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
+        for name in sorted(given - known):
+            meant = get_close_matches(name, known, n=1)
+            raise ValueError(f"there is no setting {name}{f'; did you mean {meant[0]}?' if meant else ''}")
+        return values
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_given(cls, host: str) -> str:
+        if not host.strip():
+            raise ValueError("give an address; 0.0.0.0 listens on all of this machine's")
+        return host.strip()
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_known(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
+            raise ValueError("must begin with postgresql:// or sqlite:///")
+        return url
+
     @property
     def is_public(self) -> bool:
         """Whether other machines can reach the address to listen on."""
         return not is_loopback(self.host)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether every caller needs an API key, also one on this machine."""
+        return self.require_key or self.is_public
 
     def jobs_url(self) -> str:
         """Return the URL of the jobs' database, password included."""

@@ -3,11 +3,11 @@
 import ipaddress
 import ssl
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .ml.manifest import now, write_durably
+from .durable import locked, write_durably
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -31,22 +31,33 @@ def context(_config: "Config", default: Callable[[], ssl.SSLContext]) -> ssl.SSL
 def self_signed(directory: Path) -> tuple[Path, Path]:
     """Return the files of a certificate for localhost and its private key, made at first use and kept."""
     certificate, key = directory / "localhost.pem", directory / "localhost.key"
-    if not (certificate.is_file() and key.is_file() and _is_current(certificate)):
-        directory.mkdir(parents=True, exist_ok=True)
-        certificate_bytes, key_bytes = _make()
-        write_durably(key, key_bytes, mode=0o600)
-        write_durably(certificate, certificate_bytes)
+    with locked(directory / "lock"):  # two first starts at once must not mix their halves
+        if not _is_usable(certificate, key):
+            certificate_bytes, key_bytes = _make()
+            write_durably(key, key_bytes, mode=0o600)
+            write_durably(certificate, certificate_bytes)
     return certificate, key
 
 
-def _is_current(certificate: Path) -> bool:
+def check_pair(certificate: Path, key: Path) -> None:
+    """Make sure that a certificate and a private key can be read and belong together.
+
+    Raises:
+        OSError: they cannot (ssl.SSLError is one).
+
+    """
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+
+
+def _is_usable(certificate: Path, key: Path) -> bool:
     from cryptography import x509
 
     try:
+        check_pair(certificate, key)
         end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-    except ValueError:
+    except (OSError, ValueError):
         return False
-    return end - now() > RENEWAL
+    return end - datetime.now(UTC) > RENEWAL
 
 
 def _make() -> tuple[bytes, bytes]:
@@ -56,6 +67,7 @@ def _make() -> tuple[bytes, bytes]:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
@@ -77,8 +89,8 @@ def _make() -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now() - timedelta(minutes=5))
-        .not_valid_after(now() + LIFETIME)
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

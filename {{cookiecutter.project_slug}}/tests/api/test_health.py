@@ -7,6 +7,7 @@ from package_name.settings import Settings
 
 def test_a_service_with_a_model_is_alive_and_ready(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "alive"}
+    assert client.head("/health/live").status_code == client.head("/health/ready").status_code == 200
     assert client.get("/health/ready").json() == {"status": "ready", "model": Model.name, "version": "1"}
 
 

@@ -47,6 +47,18 @@ def test_a_promoted_version_serves_soon_and_can_be_taken_back(client: TestClient
     assert champions(client) == [("2", False), ("1", True)]
 
 
+def test_a_version_that_cannot_serve_is_not_promoted(client: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "models" / Model.name / "2" / "model.onnx").write_bytes(b"")
+    assert client.post("/models/2/promote").status_code == 500
+    assert champions(client) == [("2", False), ("1", True)]
+
+
+def test_a_broken_record_does_not_hide_the_other_versions(client: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "models" / Model.name / "2" / "manifest.json").write_text("{")
+    assert champions(client) == [("1", True)]
+    assert client.get("/models/2").status_code == 500
+
+
 @pytest.mark.parametrize("version", ["3", "0", "x", "%2e%2e", "..%2f1", "a" * 300, "%00"])
 def test_a_version_that_does_not_exist_is_not_found(client: TestClient, version: str) -> None:
     """Checklist 19."""

@@ -1,8 +1,8 @@
 """Every command and program in the documentation runs, and answers what the page shows.
 
-A page is one session in a copy of the project, from top to bottom, in one shell. `console` blocks hold commands after
-`$ `, and below each what it answers, with `...` for anything; a command that shows nothing must succeed. `python` blocks
-are programs. A comment on the line before a block may say what is special about it:
+A page is one session in a copy of the project, from top to bottom, in one shell. `console` blocks hold
+commands after `$ ` and below each what it answers, with `...` for anything; a command that shows nothing must succeed.
+`python` blocks are programs. A comment on the line before a block may say what is special about it:
 
     <!-- not run: WHY -->           nobody runs it here
     <!-- file: PATH -->             it is the content of this file
@@ -34,7 +34,7 @@ from package_name.settings import PREFIX, Settings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 NAME = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
-NOT_RUN = 4
+NOT_RUN = 5
 """Blocks that are not run. Count again when you add one, and think twice."""
 SHOWN_ONLY = {"text", "json", "ini", "nginx"}
 SERVES = re.compile(rf"^(make|{NAME}) serve\b|^uvicorn ")

@@ -1,10 +1,11 @@
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from package_name.jobs.lease import FileLeases, Leases, PostgresLeases, take_lowest
+from package_name.jobs.lease import FileLeases, Leases, PostgresLeases, take_lowest, turn
 from package_name.jobs.store import Jobs
 from package_name.settings import Settings
 
@@ -16,23 +17,55 @@ sys.stdin.read()
 """
 
 
-def leases(settings: Settings) -> Leases:
-    if settings.database_url is None:
-        return FileLeases(settings.data_dir / "workers")
+Opener = Callable[[], Leases]
+
+
+@pytest.fixture
+def leases(settings: Settings) -> Iterator[Opener]:
+    """Opens the leases as another worker would."""
+    opened: list[Leases] = []
+
+    def leases() -> Leases:
+        if settings.database_url is None:
+            opened.append(FileLeases(settings.data_dir / "workers"))
+        else:
+            opened.append(PostgresLeases(settings.jobs_url(), "test"))
+        return opened[-1]
+
     jobs = Jobs(settings)
     jobs.executors()  # makes the database
     jobs.close()
-    return PostgresLeases(settings.jobs_url(), "test")
+    yield leases
+    for each in opened:
+        each.close()
 
 
-def test_each_worker_takes_the_lowest_free_name(settings: Settings) -> None:
-    one, two, three = leases(settings), leases(settings), leases(settings)
+def test_each_worker_takes_the_lowest_free_name(leases: Opener) -> None:
+    one, two, three = leases(), leases(), leases()
     assert [take_lowest(one), take_lowest(two)] == ["worker-1", "worker-2"]
     assert not three.take("worker-1")
     one.release("worker-1")
     assert take_lowest(three) == "worker-1"
     assert three.holds("worker-1")
-    assert two.holds("worker-2")
+    two.close()
+    assert take_lowest(one) == "worker-2"
+
+
+def test_a_turn_waits_for_the_one_before(tmp_path: Path) -> None:
+    before, after = FileLeases(tmp_path), FileLeases(tmp_path)
+    assert before.take("train")
+    waits: list[int] = []
+
+    def wait() -> None:
+        waits.append(1)
+        if len(waits) == 3:
+            before.release("train")
+
+    with turn(after, "train", wait):
+        assert len(waits) == 3
+        assert not before.take("train")
+    assert before.take("train")
+    before.close()
 
 
 def test_a_killed_worker_frees_its_name(tmp_path: Path) -> None:
@@ -48,11 +81,11 @@ def test_a_killed_worker_frees_its_name(tmp_path: Path) -> None:
         assert mine.take("worker-1")
 
 
-def test_a_name_is_taken_again_after_the_connection_was_lost(settings: Settings) -> None:
-    held = leases(settings)
+def test_a_name_is_taken_again_after_the_connection_was_lost(leases: Opener) -> None:
+    held = leases()
     if not isinstance(held, PostgresLeases):
-        pytest.skip("files have no connection")
+        pytest.skip("files have no connection to lose")
     name = take_lowest(held)
-    held._connection.close()  # noqa: SLF001 - as the server does when it restarts
+    held.close()
     assert held.holds(name)
-    assert not leases(settings).take(name)
+    assert not leases().take(name)

@@ -38,8 +38,9 @@ FILES = {
     "/table.tar.gz": tarred(),
     "/table.csv.gz": gzip.compress(TABLE),
     "/table.csv": TABLE,
+    "/table": zipped("table.csv"),
+    "/broken.gz": gzip.compress(TABLE)[:-9],
     "/two.zip": zipped("one.csv", "two.csv"),
-    "/broken.zip": b"not a zip",
 }
 
 
@@ -68,7 +69,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-@pytest.mark.parametrize("path", ["/table.zip", "/table.tar.gz", "/table.csv.gz", "/table.csv"])
+@pytest.mark.parametrize("path", ["/table.zip", "/table.tar.gz", "/table.csv.gz", "/table.csv", "/table"])
 def test_an_archive_is_downloaded_once_checked_and_unpacked(
     server: tuple[str, list[str]], tmp_path: Path, path: str
 ) -> None:
@@ -78,13 +79,19 @@ def test_an_archive_is_downloaded_once_checked_and_unpacked(
     assert asked == [path]
 
 
+def test_what_an_interrupted_run_left_is_not_taken_for_the_whole(server: tuple[str, list[str]], tmp_path: Path) -> None:
+    archive = Archive(f"{server[0]}/table.zip", sha256(FILES["/table.zip"]).hexdigest(), tmp_path)
+    archive.fetch().write_bytes(TABLE[:3])
+    assert archive.fetch().read_bytes() == TABLE
+
+
 @pytest.mark.parametrize(
     ("path", "digest", "message"),
     [
         ("/table.zip", "0" * 64, "differs from its SHA-256 digest"),
         ("/nowhere.zip", "0" * 64, "cannot be downloaded"),
         ("/two.zip", sha256(FILES["/two.zip"]).hexdigest(), "must hold one .csv file, not 2"),
-        ("/broken.zip", sha256(FILES["/broken.zip"]).hexdigest(), "cannot be unpacked"),
+        ("/broken.gz", sha256(FILES["/broken.gz"]).hexdigest(), "cannot be unpacked"),
     ],
 )
 def test_what_is_not_as_promised_is_refused(

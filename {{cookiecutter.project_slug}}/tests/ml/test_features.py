@@ -49,6 +49,19 @@ def test_a_value_that_is_not_an_acceptable_number_is_refused(value: Any) -> None
     assert [error["loc"] for error in refused.value.errors()] == [("temperature",)]
 
 
+@pytest.mark.filterwarnings("ignore:Field name")  # pydantic warns first
+def test_a_feature_that_cannot_work_is_refused_when_it_is_declared() -> None:
+    with pytest.raises(TypeError, match=r"Bad\.values cannot be the name of a feature"):
+
+        class Bad(Features):
+            values: float = number(example=1, low=0, high=2, unit="1")  # type: ignore[assignment]
+
+    with pytest.raises(TypeError, match="must be declared with number"):
+
+        class Vague(Features):
+            height: float
+
+
 def test_every_feature_of_the_model_says_what_it_is() -> None:
     for name, schema in Model.Features.model_json_schema()["properties"].items():
         assert {"description", "examples", "minimum", "maximum", "unit"} <= set(schema), name

@@ -24,6 +24,15 @@ def test_columns_are_matched_by_name_in_any_order() -> None:
     assert rows("y, x\n2,1\n") == [(2, ["1", "2"])]
 
 
+def test_blank_lines_are_passed_over() -> None:
+    assert rows("x,y\n\n1,2\n\n") == [(3, ["1", "2"])]
+
+
+def test_semicolons_are_named_as_the_mistake() -> None:
+    with pytest.raises(TableError, match="by commas"):
+        rows("x;y\n1;2\n")
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name() -> None:
     assert rows("\ufeffx,y\n1,2\n") == [(2, ["1", "2"])]
 

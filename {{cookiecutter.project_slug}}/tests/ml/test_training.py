@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from package_name.ml import Model, training
+from package_name.ml.base import Dataset
 from package_name.ml.export import Parity
 from package_name.ml.manifest import Manifest
-from package_name.ml.training import TrainingRefused, split, train_candidate
+from package_name.ml.training import TrainingRefused, check, split, train_candidate
 
 
 def train(directory: Path, **hyperparameters: Any) -> Manifest:
@@ -47,7 +48,9 @@ def test_progress_is_reported_and_never_falls(tmp_path: Path) -> None:
 
 
 def test_a_model_whose_export_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "compare", lambda *_: Parity(rows=9, label_differences=1, largest_difference=0))
+    monkeypatch.setattr(
+        training, "compare", lambda *_: Parity(rows=9, label_differences=1, largest_difference=0, worst_row=[1.5])
+    )
     with pytest.raises(TrainingRefused, match="differs from the original"):
         train(tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -58,8 +61,45 @@ def test_a_wrong_hyperparameter_is_refused(tmp_path: Path) -> None:
         train(tmp_path / "run", seed=-1)
 
 
-def test_held_back_examples_are_not_learned_from() -> None:
+def test_examples_are_held_back_in_proportion_and_not_learned_from() -> None:
     data = Model.dataset()
-    learned, held = split(data, seed=0)
-    assert len(learned.y) + len(held.y) == len(data.y)
-    assert np.bincount(held.y).tolist() == [len(held.y) // len(Model.labels)] * len(Model.labels)
+    numbered = Dataset(np.arange(len(data.y), dtype=np.float32)[:, None], data.y, data.source)
+    learned, held = split(numbered)
+    assert sorted([*learned.X[:, 0], *held.X[:, 0]]) == numbered.X[:, 0].tolist()
+    shares = [np.bincount(part.y) / len(part.y) for part in (data, held)]
+    assert np.abs(shares[0] - shares[1]).max() < 0.05
+
+
+def changed(X: Any = None, y: Any = None) -> Dataset:
+    data = Model.dataset()
+    return Dataset(data.X if X is None else X(data.X.copy()), data.y if y is None else y(data.y.copy()), "changed")
+
+
+def with_value(value: float) -> Any:
+    def change(X: Any) -> Any:
+        X[17, 0] = value
+        return X
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (changed(X=with_value(float("nan"))), f"{Model.Features.names()[0]} of example 17"),
+        (changed(X=with_value(1e30)), f"{Model.Features.names()[0]} of example 17"),
+        (changed(X=lambda X: X[:, :-1]), "must have"),
+        (changed(X=lambda X: X[:-1]), "must have"),
+        (changed(y=lambda y: np.minimum(y, len(Model.labels) - 2)), f"fewer than 5 examples of {Model.labels[-1]}"),
+        (changed(y=lambda y: y + 1), "indices of the"),
+        (changed(y=lambda y: y - 1), "indices of the"),
+    ],
+    ids=["nan", "out of range", "a column less", "a row less", "a class is missing", "too high", "too low"],
+)
+def test_data_that_are_not_what_is_promised_are_refused(data: Dataset, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check(data)
+
+
+def test_the_bundled_data_are_what_is_promised() -> None:
+    check(Model.dataset())

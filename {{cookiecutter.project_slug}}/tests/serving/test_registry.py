@@ -30,7 +30,7 @@ def candidate(registry: Registry) -> Callable[..., Path]:
             hyperparameters={},
             metrics={"balanced_accuracy": score},
             confusion=[],
-            parity=Parity(rows=1, label_differences=0, largest_difference=0),
+            parity=Parity(rows=1, label_differences=0, largest_difference=0, worst_row=[]),
             dataset=DatasetRecord(source="", fingerprint="", training_rows=1, test_rows=1),
             reference={},
             git_commit=None,
@@ -113,13 +113,20 @@ def test_a_damaged_version_is_neither_read_nor_promoted(
     assert registry.champion() is None
 
 
+def test_only_folders_with_a_number_are_versions(registry: Registry, candidate: Callable[..., Path]) -> None:
+    registry.publish(candidate("run"))
+    (registry.directory / "77").touch()
+    (registry.directory / "old").mkdir()
+    assert registry.versions() == ["1"]
+
+
 def test_a_file_over_the_limit_is_not_read(registry: Registry, candidate: Callable[..., Path]) -> None:
     registry.publish(candidate("run"))
     with pytest.raises(InvalidModelVersion, match="over 2 bytes"):
         registry.read("1", "model.onnx", 2)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", '{"version": ["../../x"]}', '{"version": "../1"}'])
 def test_an_unreadable_pointer_is_an_error_not_a_guess(registry: Registry, content: str) -> None:
     registry.directory.mkdir(parents=True)
     registry.pointer.write_text(content)

@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # the redirect would name whatever host the caller names
         generate_unique_id_function=lambda route: route.name,
         responses=problems.documented(ServiceError),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
@@ -25,7 +26,7 @@ def require(scope: Scope) -> Any:
 def _check(scope: Scope) -> Callable[..., Awaitable[None]]:
     async def check(request: Request, secret: Annotated[str | None, Depends(_header)]) -> None:
         found = services(request)
-        if not found.settings.require_key and _is_direct(request):
+        if not found.settings.needs_key and _is_local(request):
             return
         if secret is None:
             raise NotAuthenticated("Send an API key in the header X-API-Key.")
@@ -38,8 +39,22 @@ def _check(scope: Scope) -> Callable[..., Awaitable[None]]:
     return check
 
 
-def _is_direct(request: Request) -> bool:
-    """Tell whether a request came over loopback, and not through a proxy that listens elsewhere."""
+def _is_local(request: Request) -> bool:
+    """Tell whether a program on this machine sent a request, neither a proxy nor a web page from elsewhere."""
     server = request.scope.get("server")
-    forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    return server is not None and _is_loopback(server[0]) and not forwarded
+    if server is None or not _is_loopback(server[0]):
+        return False
+    headers = request.headers
+    forwarded = "x-forwarded-for" in headers or "forwarded" in headers
+    # A browser on this machine sends what any web page tells it to; it also tells whose page that is.
+    own_page = headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+    origin = headers.get("origin")
+    own_origin = origin is None or _is_loopback(_host_of(origin))
+    return _is_loopback(_host_of(f"//{headers.get('host', '')}")) and own_page and own_origin and not forwarded
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

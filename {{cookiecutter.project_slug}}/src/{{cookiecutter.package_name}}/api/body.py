@@ -25,6 +25,8 @@ def json_body(
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json" and (content or media_type):
             raise UnsupportedMediaType("The body must be JSON: send it with Content-Type: application/json.")
+        if "content-encoding" in request.headers:
+            raise UnsupportedMediaType("The body must not be compressed.")
         try:
             return model.model_validate_json(content or b"{}")
         except ValidationError as error:

@@ -37,6 +37,9 @@ def services(request: Request) -> Services:
     return found
 
 
+EverythingBehind = Annotated[Services, Depends(services)]
+
+
 def served(request: Request) -> Served:
     """Return the version that serves now; a request keeps it from beginning to end.
 

@@ -31,12 +31,14 @@ class Ready(BaseModel):
     """Version that predicts."""
 
 
+@router.head("/live", include_in_schema=False)
 @router.get("/live")
 async def live() -> Alive:
     """Tell that this process answers."""
     return Alive()
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(ModelNotReady))
 async def ready(version: ServedVersion) -> Ready:
     """Tell that this process can predict, and with which version."""

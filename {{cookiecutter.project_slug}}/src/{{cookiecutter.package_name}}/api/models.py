@@ -1,16 +1,28 @@
 """The model's versions: what there is, what serves, and a change of that."""
 
+import logging
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from ..errors import BadInput, InvalidModelVersion, ModelVersionNotFound, NotAllowed, NotAuthenticated
+from ..errors import (
+    BadInput,
+    IncompatibleModelVersion,
+    InvalidModelVersion,
+    ModelVersionNotFound,
+    NotAllowed,
+    NotAuthenticated,
+)
 from ..ml import Model
+from ..serving import champion
 from ..serving.registry import Registry
 from .auth import require
-from .dependencies import ModelRegistry
+from .dependencies import EverythingBehind, ModelRegistry
 from .problems import documented
 from .schemas import ModelVersion, ModelVersionDetails, ModelVersions
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(
     prefix="/models", tags=["models"], responses=documented(NotAuthenticated, NotAllowed, InvalidModelVersion)
@@ -22,7 +34,7 @@ Version = Annotated[str, Path(description="Number of the version.", examples=["1
 @router.get("", dependencies=[require("predict")])
 def list_versions(registry: ModelRegistry) -> ModelVersions:
     """List all versions, newest first."""
-    return ModelVersions(model=Model.name, versions=[describe(registry, version) for version in registry.versions()])
+    return ModelVersions(model=Model.name, versions=list(_readable(registry)))
 
 
 @router.get("/{version}", dependencies=[require("predict")], responses=documented(ModelVersionNotFound, BadInput))
@@ -32,12 +44,23 @@ def get_version(version: Version, registry: ModelRegistry) -> ModelVersionDetail
 
 
 @router.post(
-    "/{version}/promote", dependencies=[require("admin")], responses=documented(ModelVersionNotFound, BadInput)
+    "/{version}/promote",
+    dependencies=[require("admin")],
+    responses=documented(ModelVersionNotFound, IncompatibleModelVersion, BadInput),
 )
-def promote(version: Version, registry: ModelRegistry) -> ModelVersion:
+def promote(version: Version, services: EverythingBehind) -> ModelVersion:
     """Make a version the one that serves: roll back, or forward. All serving processes follow within two seconds."""
-    registry.promote(version)
-    return describe(registry, version)
+    champion.promote(services.registry, version, services.settings.max_model_bytes)
+    return describe(services.registry, version)
+
+
+def _readable(registry: Registry) -> Iterator[ModelVersion]:
+    """Describe the versions that can be; one broken record must not hide the others."""
+    for version in registry.versions():
+        try:
+            yield describe(registry, version)
+        except (InvalidModelVersion, ModelVersionNotFound) as error:
+            log.warning("version %s is not listed: %s", version, error.detail)
 
 
 def describe(registry: Registry, version: str) -> ModelVersion:

@@ -56,3 +56,5 @@ async def multipart(request: Request) -> None:
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise errors.UnsupportedMediaType("Upload the table as multipart/form-data, in a field called file.")
+    if "content-encoding" in request.headers:
+        raise errors.UnsupportedMediaType("The body must not be compressed.")

@@ -80,10 +80,18 @@ def bad_input(errors: Sequence[Any], locate: Callable[[tuple[int | str, ...]], s
         return BadRequest(f"The body is not JSON: {errors[0]['ctx']['error']}.")
     if any(error["type"] == "too_long" and len(error["loc"]) == 2 for error in errors):  # noqa: PLR2004 - (data, kind)
         return TooLarge(f"At most {errors[0]['ctx']['max_length']} rows are answered at once.")
-    faults = [Fault(locate(error["loc"]), _message(error)) for error in errors[:MAX_FAULTS]]
+    faults = [_fault(error, locate) for error in errors[:MAX_FAULTS]]
     number = "1 value is" if len(errors) == 1 else f"{len(errors)} values are"
     shown = f" The first {MAX_FAULTS} are listed." if len(errors) > MAX_FAULTS else ""
     return BadInput(f"{number} not acceptable.{shown}", faults)
+
+
+def _fault(error: Any, locate: Callable[[tuple[int | str, ...]], str]) -> Fault:
+    """Turn one of pydantic's errors into ours."""
+    if error["type"] == "extra_forbidden":
+        # The name came with the request, so it is not repeated: it may be a megabyte, or a script.
+        return Fault(locate(error["loc"][:-1]), "Input has a name that is not known here")
+    return Fault(locate(error["loc"]), _message(error))
 
 
 def _message(error: Any) -> str:
@@ -95,6 +103,8 @@ def _message(error: Any) -> str:
             return "Input should be an array, as the first row is"
         case "model_type":
             return "Input should be an object"
+        case "value_error" if "UploadFile" in error["msg"]:
+            return "Input should be an uploaded file"
     return str(error["msg"])
 
 

@@ -9,6 +9,8 @@ import hashlib
 import itertools
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString, Protocol
 
@@ -31,10 +33,24 @@ class Leases(Protocol):
     def holds(self, name: str) -> bool:
         """Tell whether a name that was taken is still held."""
 
+    def close(self) -> None:
+        """Give all names back."""
+
 
 def take_lowest(leases: Leases) -> str:
     """Take the free name with the lowest number, so that a restarted worker finds its own jobs again."""
     return next(name for name in (f"worker-{number}" for number in itertools.count(1)) if leases.take(name))
+
+
+@contextmanager
+def turn(leases: Leases, name: str, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a name while the block runs; call `wait` as long as another holds it."""
+    while not leases.take(name):
+        wait()
+    try:
+        yield
+    finally:
+        leases.release(name)
 
 
 class FileLeases:
@@ -64,6 +80,11 @@ class FileLeases:
         """Tell whether a name that was taken is still held; a lock on a file is never lost."""
         return name in self._files
 
+    def close(self) -> None:
+        """Give all names back."""
+        for name in list(self._files):
+            self.release(name)
+
 
 class PostgresLeases:
     """Names locked in the database: for workers on any number of machines. Raises `JobsUnavailable`."""
@@ -90,6 +111,10 @@ class PostgresLeases:
             return self.take(name)
         # Taken once more and given back: it succeeds in the session that holds the name, and tries the connection.
         return self.take(name) and self._lock("pg_advisory_unlock", name)
+
+    def close(self) -> None:
+        """Give all names back."""
+        self._connection.close()
 
     def _lock(self, function: str, name: str) -> bool:
         digest = hashlib.sha256(f"{self._application}:{name}".encode()).digest()

@@ -12,7 +12,8 @@ from ..errors import JobNotFound, JobsUnavailable
 from ..ml import Model
 from ..serving.registry import Policy, Registry
 from ..settings import Settings
-from .candidate import ChildKilled, Report, order, train_here, train_in_child
+from .candidate import TICK_SECONDS, ChildKilled, Report, order, train_here, train_in_child
+from .lease import FileLeases, turn
 from .store import Jobs
 
 if TYPE_CHECKING:
@@ -73,11 +74,16 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
     """Make the job known to the library, which must not be running yet."""
     from dbos import DBOS
 
+    # On SQLite, two workers that look into the queue in the same millisecond may each take a job from it, in spite of
+    # its limit of one. The second then waits here.
+    turns = FileLeases(settings.data_dir / "workers")
+
     def make_candidate(hyperparameters: dict[str, Any]) -> dict[str, Any]:
         claim = Claim(jobs, DBOS.workflow_id or "", stopping)
         what = order(settings, claim.job_id, hyperparameters)
         try:
-            return train_in_child(what, claim.report, claim.check, settings.train_timeout_seconds)
+            with turn(turns, "train", claim.wait):
+                return train_in_child(what, claim.report, claim.check, settings.train_timeout_seconds)
         except BaseException:
             discard(settings, claim.job_id)
             raise
@@ -133,6 +139,11 @@ class Claim:
         if record.status != "PENDING" or _mark(record) != self._mark:
             log.info("Job %s is no longer ours (%s)", self.job_id, record.status)
             raise Abandoned
+
+    def wait(self) -> None:
+        """Let a moment pass, as long as the hold stands."""
+        self.check()
+        time.sleep(TICK_SECONDS)
 
     def report(self, progress: float, phase: str) -> None:
         """Show progress, from 0 to 1, at most once a second and never less than before."""

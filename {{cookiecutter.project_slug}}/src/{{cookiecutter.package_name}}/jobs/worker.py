@@ -40,6 +40,7 @@ def run(settings: Settings, *, exit_with_parent: bool = False) -> None:
     if exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     jobs = Jobs(settings)
+    jobs.executors()  # makes the database if there is none, and says clearly if it is out of reach
     train.tidy(settings, jobs)
     leases = _open_leases(settings)
     name = take_lowest(leases)
@@ -47,7 +48,7 @@ def run(settings: Settings, *, exit_with_parent: bool = False) -> None:
     log.info("Worker %s is ready", name)
     _watch(jobs, leases, name, stopping)
     _stop(jobs, name)
-    leases.release(name)
+    leases.close()
     log.info("Worker %s has stopped", name)
 
 

@@ -113,7 +113,7 @@ class Classifier(ABC):
         return model
 
     def export(self) -> bytes:
-        """Return the trained estimator as an ONNX model with outputs `label` (int64) and `probabilities` (float32).
+        """Return the trained estimator as an ONNX model with an output `probabilities`: float32, (rows, classes).
 
         Override it for an estimator that scikit-learn's converter does not know.
         """

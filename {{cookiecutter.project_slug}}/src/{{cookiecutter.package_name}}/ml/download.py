@@ -1,12 +1,16 @@
 """Training data from a URL: downloaded once, checked against its digest, unpacked and kept."""
 
+import bz2
+import gzip
 import lzma
+import os
 import sys
 import tarfile
 import zipfile
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class Archive:
     """Where training data are to be had."""
 
     url: str
-    """An archive (.zip, .tar, .tar.gz, .tgz) or a compressed file (.gz, .xz, .bz2) that holds one CSV file."""
+    """An archive (zip, or tar of any compression) of one CSV file, or that file itself, compressed or not."""
     sha256: str
     """Digest that it must have, 64 hexadecimal digits."""
     cache: Path
@@ -26,47 +30,63 @@ class Archive:
         return self.url.rstrip("/").rpartition("/")[2].partition("?")[0] or "dataset"
 
     def fetch(self) -> Path:
-        """Return the CSV file, downloading and unpacking it unless it is kept already.
+        """Return the CSV file, downloading it unless it is kept already.
 
         Raises:
             ValueError: the archive cannot be downloaded, differs from its digest or does not hold one CSV file.
 
         """
-        files = [Path(path) for path in self._retrieve()]
-        tables = [path for path in files if path.suffix.lower() == ".csv"]
-        if len(tables) != 1:
-            raise ValueError(f"the archive {self.name} must hold one .csv file, not {len(tables)}")
-        return tables[0]
-
-    def _retrieve(self) -> list[str]:
-        """Return the paths of the unpacked files."""
         import pooch
 
         try:
-            found = pooch.retrieve(
-                self.url,
-                known_hash=f"sha256:{self.sha256}",
-                fname=f"{self.sha256[:12]}-{self.name}",
-                path=self.cache,
-                processor=_unpacker(pooch, self.name),
-                progressbar=sys.stderr.isatty(),
+            # The digest is checked each time, also of an archive that is kept already.
+            archive = Path(
+                pooch.retrieve(
+                    self.url,
+                    known_hash=f"sha256:{self.sha256}",
+                    fname=f"{self.sha256[:12]}-{self.name}",
+                    path=self.cache,
+                    progressbar=sys.stderr.isatty(),
+                )
             )
-        except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError) as error:
-            raise ValueError(f"the training data {self.name} cannot be unpacked") from error
         except ValueError as error:
             raise ValueError(f"the training data {self.name} differs from its SHA-256 digest") from error
         except OSError as error:
             raise ValueError(f"the training data {self.name} cannot be downloaded ({type(error).__name__})") from error
-        return [found] if isinstance(found, str) else list(found)
+        try:
+            content = unpack(archive)
+        except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
+            raise ValueError(f"the training data {self.name} cannot be unpacked") from error
+        # Unpacked each time: what an interrupted run left must never be taken for the whole.
+        table = archive.with_name(f"{archive.name}.unpacked.csv")
+        temporary = table.with_name(f"{table.name}.{os.getpid()}")
+        temporary.write_bytes(content)
+        return temporary.replace(table)
 
 
-def _unpacker(pooch: Any, name: str) -> Any:
-    """Choose how to unpack a file by its name; None for a plain CSV file."""
-    lower = name.lower()
-    if lower.endswith(".zip"):
-        return pooch.Unzip()
-    if lower.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")):
-        return pooch.Untar()
-    if lower.endswith((".gz", ".xz", ".bz2")):
-        return pooch.Decompress(name=f"{Path(name).stem.removesuffix('.csv')}.csv")
-    return None
+def unpack(archive: Path) -> bytes:
+    """Return the content of the CSV file in an archive, or of the file itself, told apart by what is in it.
+
+    Raises:
+        ValueError: an archive holds no CSV file, or more than one.
+
+    """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            return zipped.read(_only_table(zipped.namelist()))
+    if tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as tarred:
+            member = tarred.extractfile(_only_table(tarred.getnames()))
+            return member.read() if member else b""
+    content = archive.read_bytes()
+    for magic, decompress in ((b"\x1f\x8b", gzip.decompress), (b"\xfd7zXZ", lzma.decompress), (b"BZh", bz2.decompress)):
+        if content.startswith(magic):
+            return decompress(content)
+    return content
+
+
+def _only_table(names: Iterable[str]) -> str:
+    tables = [name for name in names if name.lower().endswith(".csv")]
+    if len(tables) != 1:
+        raise ValueError(f"the archive must hold one .csv file, not {len(tables)}")
+    return tables[0]

@@ -50,6 +50,8 @@ class Parity(BaseModel):
     """Largest absolute difference of a probability."""
     tolerance: float = TOLERANCE
     """Largest accepted difference of a probability."""
+    worst_row: list[float]
+    """The row on which the probabilities differ most."""
 
     @property
     def passed(self) -> bool:
@@ -61,10 +63,12 @@ def compare(original: Classifier, exported: OnnxClassifier, X: NDArray[np.float3
     """Compare an exported model with its original on the examples `X`, shape (rows, features), and many rows beside."""
     rows = probing_rows(X, original.Features.bounds(), original.hyperparameters.seed)
     ours, theirs = original.predict(rows), exported.predict(rows)
+    differences = np.abs(ours.probability - theirs.probability).max(axis=1)
     return Parity(
         rows=len(rows),
         label_differences=int(np.count_nonzero((ours.index != theirs.index) & ~_ties(ours))),
-        largest_difference=float(np.abs(ours.probability - theirs.probability).max()),
+        largest_difference=float(differences.max()),
+        worst_row=rows[differences.argmax()].tolist(),
     )
 
 

@@ -29,6 +29,20 @@ class Features(BaseModel):
     )
 
     @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Refuse a feature that cannot work, when it is declared.
+
+        Raises:
+            TypeError: a feature has the name of a method, or is not declared with `number(...)`.
+
+        """
+        for name, field in cls.model_fields.items():
+            if hasattr(Features, name):
+                raise TypeError(f"{cls.__name__}.{name} cannot be the name of a feature: a method is called so")
+            if not field.examples:
+                raise TypeError(f"{cls.__name__}.{name} must be declared with number(...)")
+
+    @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of the features, in the order of the matrix's columns."""
         return tuple(cls.model_fields)

@@ -1,8 +1,6 @@
 """The record that is kept with every trained version: what it is, how it was made and how good it is."""
 
-import os
 import subprocess
-import threading
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -94,30 +92,11 @@ def library_versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Return the commit that is checked out in the working directory."""
+    """Return the commit of this code."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - a fixed command
+        here = Path(__file__).parent
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, cwd=here)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file so that it is on the disk, whole, when this returns: temporary file, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the entries of a directory, to the disk, so that they survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

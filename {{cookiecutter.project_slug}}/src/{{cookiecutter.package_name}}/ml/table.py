@@ -34,6 +34,8 @@ def read_rows(file: TextIO, columns: Sequence[str]) -> Iterator[tuple[int, list[
     try:
         order = _order(next(reader, []), columns)
         for cells in reader:
+            if not cells:
+                continue  # a blank line, as many programs leave at the end
             if len(cells) != len(columns):
                 raise TableError(f"has {len(cells)} cells, the header {len(columns)}", reader.line_num)
             yield reader.line_num, [cells[i] for i in order]
@@ -45,6 +47,8 @@ def _order(header: Sequence[str], columns: Sequence[str]) -> list[int]:
     """Return where each of `columns` stands in the header."""
     names = [name.strip() for name in header]
     names[:1] = [name.removeprefix("\ufeff") for name in names[:1]]
+    if len(names) == 1 and ";" in names[0]:
+        raise TableError("separate the columns by commas, not by semicolons", 1)
     for name in columns:
         if names.count(name) != 1:
             raise TableError(f"must name the column {name} once, not {names.count(name)} times", 1)

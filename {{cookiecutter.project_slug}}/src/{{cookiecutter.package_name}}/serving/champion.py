@@ -4,7 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from ..errors import InvalidModelVersion, ModelVersionNotFound
+from ..errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound
 from ..ml import Model
 from ..ml.onnx import OnnxClassifier
 from .registry import Registry
@@ -27,18 +27,35 @@ def load(registry: Registry, version: str, max_bytes: int) -> Served:
 
     Raises:
         ModelVersionNotFound: there is no such version.
-        InvalidModelVersion: it is not the one that was published, or was trained for other features or labels.
+        InvalidModelVersion: it is not the one that was published, or cannot predict.
+        IncompatibleModelVersion: it was trained for other features or labels.
 
     """
     manifest = registry.manifest(version)
     if (manifest.features, manifest.labels) != (Model.Features.model_json_schema(), list(Model.labels)):
-        raise InvalidModelVersion(f"Version {version} was trained for other features or labels. Train a new one.")
+        raise IncompatibleModelVersion(f"Version {version} was trained for other features or labels. Train a new one.")
+    content = registry.read(version, "model.onnx", max_bytes)
     try:
-        model = OnnxClassifier(registry.read(version, "model.onnx", max_bytes))
-    except ValueError as error:
-        raise InvalidModelVersion(f"model.onnx of version {version} {error}.") from error
-    model.predict(Model.Features.matrix([Model.Features.example().values()]))
+        model = OnnxClassifier(content)
+        answer = model.predict(Model.Features.matrix([Model.Features.example().values()]))
+    except Exception as error:  # whatever a model does to its runtime, the version that serves must go on
+        raise InvalidModelVersion(f"model.onnx of version {version} cannot predict.") from error
+    if answer.probability.shape != (1, len(Model.labels)):
+        raise InvalidModelVersion(f"model.onnx of version {version} does not tell {len(Model.labels)} classes apart.")
     return Served(version, model)
+
+
+def promote(registry: Registry, version: str, max_bytes: int) -> None:
+    """Make a version the one that serves, once it is known to be able to.
+
+    Raises:
+        ModelVersionNotFound: there is no such version.
+        InvalidModelVersion: it is not the one that was published, or cannot be loaded.
+        IncompatibleModelVersion: it was trained for other features or labels.
+
+    """
+    load(registry, version, max_bytes)
+    registry.promote(version)
 
 
 class Champion:
@@ -49,20 +66,32 @@ class Champion:
         self._registry = registry
         self._max_bytes = max_bytes
         self._seen: tuple[int, int] | None = None
+        self._complaint = ""
 
     def refresh(self) -> None:
-        """Load the champion if the pointer has changed; if that fails, the last version stays and the log tells why."""
+        """Load the champion if it is not the version that serves.
+
+        If that fails, the last good version stays, the log tells why, and the next call tries again: faults may pass.
+        """
         seen = self._look()
         if seen is None or seen == self._seen:
             return
-        self._seen = seen
         try:
             version = self._registry.champion()
             if version is not None and (self.served is None or self.served.version != version):
                 self.served = load(self._registry, version, self._max_bytes)
                 log.info("version %s serves", version)
-        except (InvalidModelVersion, ModelVersionNotFound) as error:
-            log.error("the champion was not loaded, the last good version stays: %s", error.detail)  # noqa: TRY400
+        except (IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound) as error:
+            self._complain(error.detail)
+        else:
+            self._seen, self._complaint = seen, ""
+
+    def _complain(self, reason: str) -> None:
+        """Log why the champion was not loaded, once for each reason."""
+        if reason != self._complaint:
+            still = f"version {self.served.version} goes on serving" if self.served else "no version serves"
+            log.error("the champion was not loaded, %s: %s", still, reason)
+        self._complaint = reason
 
     def _look(self) -> tuple[int, int] | None:
         """Return what changes whenever the pointer is replaced."""

@@ -10,19 +10,22 @@ is the one Triton and KServe read.
 """
 
 import errno
-import json
 import re
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
+from ..durable import sync, write_durably
 from ..errors import InvalidModelVersion, ModelVersionNotFound
 from ..ml.evaluation import SCORE
-from ..ml.manifest import FILE_NAME, FileRecord, Manifest, now, sync, write_durably
+from ..ml.manifest import FILE_NAME, FileRecord, Manifest, now
 
 Policy = Literal["always", "better", "never"]
+NUMBER = "^[1-9][0-9]{0,8}$"
+"""How the number of a version is written."""
 
 
 class Decision(NamedTuple):
@@ -48,10 +51,10 @@ class Registry:
     def versions(self) -> list[str]:
         """Return the numbers of all versions, newest first."""
         try:
-            names = [path.name for path in self.directory.iterdir()]
+            numbered = [path.name for path in self.directory.iterdir() if _is_number(path.name) and path.is_dir()]
         except FileNotFoundError:
             return []
-        return sorted((name for name in names if _is_number(name)), key=int, reverse=True)
+        return sorted(numbered, key=int, reverse=True)
 
     def manifest(self, version: str) -> Manifest:
         """Return the record of a version.
@@ -62,7 +65,7 @@ class Registry:
 
         """
         if not _is_number(version) or not (self.directory / version).is_dir():
-            raise ModelVersionNotFound(f"There is no version {version[:20]!r} of this model.")
+            raise ModelVersionNotFound("There is no such version of this model.")
         try:
             return Manifest.model_validate_json((self.directory / version / FILE_NAME).read_bytes())
         except (OSError, ValidationError) as error:
@@ -129,12 +132,11 @@ class Registry:
 
         """
         try:
-            version = json.loads(self.pointer.read_bytes())["version"]
+            return str(_Pointer.model_validate_json(self.pointer.read_bytes()).version)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InvalidModelVersion(f"{self.pointer.name} cannot be read.") from error
-        return str(version)
+        except (OSError, ValidationError) as error:
+            raise InvalidModelVersion(f"{self.pointer.name} cannot be read. Promote a version to mend it.") from error
 
     def promote(self, version: str) -> None:
         """Make a version the one that serves.
@@ -145,8 +147,7 @@ class Registry:
 
         """
         self.verify(version)
-        pointer = {"version": version, "promoted_at": now().isoformat()}
-        write_durably(self.pointer, json.dumps(pointer).encode())
+        write_durably(self.pointer, _Pointer(version=version, promoted_at=now()).model_dump_json().encode())
 
     def verify(self, version: str) -> None:
         """Check every file of a version against its digest.
@@ -188,13 +189,22 @@ class Registry:
         if (old.features, old.labels) != (new.features, new.labels):
             return Decision(promoted=True, reason=f"the champion, version {champion}, has other features or labels")
         better = new.metrics[SCORE] >= old.metrics[SCORE] - tolerance
+        same = old.dataset.fingerprint == new.dataset.fingerprint
         return Decision(
             promoted=better,
             reason=f"{SCORE} {new.metrics[SCORE]:.4f} {'holds' if better else 'does not hold'} against "
-            f"{old.metrics[SCORE]:.4f} of the champion, version {champion} (tolerance {tolerance})",
+            f"{old.metrics[SCORE]:.4f} of the champion, version {champion} (tolerance {tolerance}"
+            f"{'' if same else '; the two were evaluated on different data'})",
         )
+
+
+class _Pointer(BaseModel):
+    """The content of `champion.json`."""
+
+    version: Annotated[str, StringConstraints(pattern=NUMBER)]
+    promoted_at: datetime
 
 
 def _is_number(name: str) -> bool:
     """Tell whether a name is that of a version: a positive decimal number without leading zeros."""
-    return re.fullmatch("[1-9][0-9]{0,8}", name) is not None
+    return re.fullmatch(NUMBER, name) is not None

@@ -3,6 +3,7 @@
 Python imports a module of this name at its start, if it finds one.
 """
 
+import builtins
 import json
 import os
 import shutil
@@ -25,8 +26,9 @@ class TrainingRefused(ValueError):
 
 
 def train_candidate(
-    directory: Path, hyperparameters: Mapping[str, Any], *, report: Callable[[float, str], None], **_: object
+    directory: Path, hyperparameters: Mapping[str, Any], archive: None, report: Callable[[float, str], None]
 ) -> dict[str, float]:
+    assert archive is None
     chosen: dict[str, Any] = {"seconds": 0.0, "die": False, "refuse": "", "fail": ""} | dict(hyperparameters)
     for step in range(STEPS):
         report(step / STEPS, "pretending")
@@ -36,7 +38,7 @@ def train_candidate(
     if chosen["refuse"]:
         raise TrainingRefused(chosen["refuse"])
     if chosen["fail"]:
-        raise getattr(__builtins__, chosen["fail"], ValueError)(f"in {directory}/model.onnx: {chosen['fail']}")
+        raise getattr(builtins, chosen["fail"])(f"in {directory}/model.onnx: {chosen['fail']}")
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(MODEL, directory)
     manifest = json.loads((MODEL / "manifest.json").read_text())
