@@ -82,8 +82,12 @@ def parser() -> argparse.ArgumentParser:
 
     actions = _add_group(commands, "models", "list the model's versions, show one, or make one serve")
     _add(actions, "list", list_models, "list the versions, newest first, and which one serves")
-    _add(actions, "show", show_model, "show how a version was made and how good it is").add_argument("version")
-    _add(actions, "promote", promote_model, "make a version the one that serves").add_argument("version")
+    _add(actions, "show", show_model, "show how a version was made and how good it is").add_argument(
+        "version", help="its number"
+    )
+    _add(actions, "promote", promote_model, "make a version the one that serves").add_argument(
+        "version", help="its number"
+    )
 
     actions = _add_group(commands, "keys", "make, list and revoke API keys")
     command = _add(actions, "create", create_key, "make a key, and print it this once")
@@ -93,7 +97,9 @@ def parser() -> argparse.ArgumentParser:
         "--scope", action="append", choices=scopes, required=True, help="what it is good for; repeatable"
     )
     _add(actions, "list", list_keys, "list the keys, oldest first")
-    _add(actions, "revoke", revoke_key, "make a key worthless, at once").add_argument("key_id", metavar="ID")
+    _add(actions, "revoke", revoke_key, "make a key worthless, at once").add_argument(
+        "key_id", metavar="ID", help="its short name, which `keys list` shows"
+    )
 
     _add(commands, "openapi", openapi, "print the OpenAPI document of the service")
     return root

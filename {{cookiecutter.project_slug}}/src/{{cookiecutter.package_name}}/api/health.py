@@ -3,7 +3,7 @@
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from ..errors import ModelNotReady
 from ..ml import Model
@@ -16,12 +16,16 @@ router = APIRouter(prefix="/health", tags=["health"])
 class Alive(BaseModel):
     """The process answers."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     status: Literal["alive"] = "alive"
     """Always the same: an answer is all there is to know."""
 
 
 class Ready(BaseModel):
     """The process can predict."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     status: Literal["ready"] = "ready"
     """Always the same; a process that is not ready answers a problem."""

@@ -23,7 +23,7 @@ PREDICT_EXAMPLES = {
 class PredictRequest(BaseModel):
     """Rows to predict, each an array of values in order or an object of values by name."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     data: list[Any]
     """The rows."""
@@ -40,7 +40,10 @@ def predict_request(max_rows: int) -> type[PredictRequest]:
     arrays: Any = Annotated[list.__class_getitem__(row), limits, Tag("rows")]
     objects: Any = Annotated[list.__class_getitem__(Model.Features), limits, Tag("objects")]
     data: Any = Annotated[arrays | objects, Discriminator(_form)]
-    return create_model("PredictRequest", __base__=PredictRequest, __doc__=PredictRequest.__doc__, data=(data, ...))
+    described = Field(description="The rows: all of them arrays, or all of them objects.")
+    return create_model(
+        "PredictRequest", __base__=PredictRequest, __doc__=PredictRequest.__doc__, data=(data, described)
+    )
 
 
 def _form(data: Any) -> str:
@@ -74,6 +77,8 @@ class ModelVersion(BaseModel):
 
 class ModelVersions(BaseModel):
     """All versions of the model, newest first."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     model: str
     """Name of the model."""

@@ -60,6 +60,10 @@ def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
         return train_candidate(Path(what["directory"]), what["hyperparameters"], archive, report)
     except TrainingRefused as error:
         raise TrainingFailed(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise TrainingFailed(
+            f"Training needs {error.name}, which is not installed here: install the group train."
+        ) from error
     except MemoryError as error:
         raise TrainingFailed("The training ran out of memory.") from error
     except OSError as error:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import BadInput, JobFinished, JobNotFound, JobsUnavailable
 from ..logs import PACKAGE
 from ..settings import Settings
+from .clock import set_sqlite_clock
 from .job import KINDS, Job, JobPage, job_from
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ UNREACHABLE = "The database of the jobs cannot be reached; try again later."
 _ID = re.compile(r"[0-9a-f]{32}")
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Jobs:
@@ -156,6 +159,7 @@ class Jobs:
 
         if not isinstance(error, (SQLAlchemyError, OSError)):
             return error
+        log.warning("the jobs' database: %s: %s", type(error).__name__, getattr(error, "orig", error))
         if self._settings.jobs_url().startswith("sqlite"):
             self.close()  # the file may have been replaced: open it anew next time
         unavailable = JobsUnavailable(UNREACHABLE)
@@ -176,6 +180,7 @@ def _connect(settings: Settings) -> "DBOSClient":
     logging.getLogger("dbos").setLevel(logging.ERROR)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     url = _impatient(settings.jobs_url())
+    set_sqlite_clock()
     DBOS.migrate(url)
     return DBOSClient(
         system_database_url=url,

@@ -1,16 +1,19 @@
 """The worker: a process that runs the jobs, and takes up those of workers that died."""
 
 import logging
+import math
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 from ..errors import JobsUnavailable, ServiceError
 from ..logs import PACKAGE
 from ..settings import Settings
-from . import train
+from . import store, train
 from .candidate import ChildKilled
+from .clock import set_sqlite_clock
 from .job import KINDS
 from .lease import NAME, FileLeases, Leases, PostgresLeases, take_lowest
 from .store import Jobs
@@ -18,11 +21,14 @@ from .store import Jobs
 VERSION = "1"
 """Kept with every job, and a worker takes up only jobs of its own: changing it would strand those under way."""
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.5
 """How often a worker looks for a queued job."""
 
 SWEEP_SECONDS = 2.0
 """How often a worker looks for jobs whose worker died."""
+
+REPEAT_SECONDS = 30
+"""How long the same warning is not repeated, in seconds."""
 
 STOP_SECONDS = 10
 """How long a worker may take to stop."""
@@ -87,7 +93,10 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
 
     library = logging.getLogger("dbos")
     library.addHandler(logging.NullHandler())  # or it would write to the terminal in a format of its own
-    library.addFilter(_without_traceback)
+    brief = Brief()
+    for logger in (library, log, train.log, store.log):
+        logger.addFilter(brief)
+    set_sqlite_clock()
     DBOS(
         config={
             "name": PACKAGE,
@@ -105,16 +114,31 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
         DBOS.register_queue(kind, global_concurrency=1, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Keep a failure that was foreseen to one line."""
-    from dbos import error as library
+class Brief(logging.Filter):
+    """Keeps warnings to one line each, and from being repeated.
 
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, (ServiceError, library.DBOSException, ChildKilled)):
-        record.msg = f"{record.getMessage()} {error}"
-        record.args = None
-        record.exc_info = None
-    return True
+    Of a database that is away, the library tells dozens of times a second and with tracebacks.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten a record; tell whether to log it. Only an error that nobody foresaw keeps its traceback."""
+        from dbos import error as library
+
+        if record.levelno < logging.WARNING:
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        text = (record.getMessage().splitlines() or [""])[0]
+        if isinstance(error, (ServiceError, library.DBOSException, ChildKilled)):
+            text, record.exc_info = f"{text} {error}", None
+        record.msg, record.args = text, None
+        again = time.monotonic() - self._told.get(text, -math.inf) < REPEAT_SECONDS
+        if not again:
+            self._told[text] = time.monotonic()
+        return not again
 
 
 def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event) -> None:

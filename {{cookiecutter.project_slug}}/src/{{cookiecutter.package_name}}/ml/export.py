@@ -50,7 +50,7 @@ class Parity(BaseModel):
     """Largest absolute difference of a probability."""
     tolerance: float = TOLERANCE
     """Largest accepted difference of a probability."""
-    worst_row: list[float]
+    worst_row: list[float] = []
     """The row on which the probabilities differ most."""
 
     @property
