@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from package_name.errors import JobFinished
 from package_name.jobs.job import Job
 from package_name.jobs.store import Jobs
 from package_name.ml import Model
@@ -118,16 +119,19 @@ def test_a_real_training_is_published_and_promoted_once(bench: Bench) -> None:
     assert job.finished_at is not None
     assert job.created_at <= job.started_at <= job.finished_at
     assert not list(bench.registry.candidate("").glob("*"))
+    with pytest.raises(JobFinished):
+        bench.jobs.cancel(job_id)
+    assert bench.jobs.get(job_id) == job
 
 
 def test_a_job_survives_workers_killed_at_any_moment(bench: Bench) -> None:
     """Checklist 32."""
-    job_id = bench.submit(seconds=1.5)
+    job_id = bench.submit(seconds=1.2)
     shown = 0.0
     for _ in range(2):
         worker = bench.start()
         bench.wait(job_id, "running")
-        time.sleep(random.uniform(0, 1.5))  # noqa: S311 - the moment is the point
+        time.sleep(random.uniform(0, 1.2))  # noqa: S311 - the moment is the point
         children = bench.children(worker)
         worker.kill()
         worker.wait()
@@ -143,7 +147,7 @@ def test_a_job_survives_workers_killed_at_any_moment(bench: Bench) -> None:
 def test_trainings_run_one_by_one_and_those_of_a_dead_worker_go_on_elsewhere(bench: Bench) -> None:
     """Checklist 32 and 36."""
     workers = [bench.start(), bench.start()]
-    first, second = bench.submit(seconds=2.5), bench.submit()
+    first, second = bench.submit(seconds=1.5), bench.submit()
     bench.wait(first, "running", progress=0.2)
     assert bench.jobs.get(second).state == "queued"
     wait_for(lambda: len(ready(bench)) == len(workers), "both workers to be ready")
@@ -199,7 +203,7 @@ def test_a_running_job_is_cancelled_at_once_and_the_next_one_runs(bench: Bench) 
 
 def test_jobs_that_cannot_succeed_fail_with_one_sentence_while_others_run(bench: Bench) -> None:
     """Checklist 32; also: the worker calls nobody, and nothing that it keeps is a pickle."""
-    bench.start(**{f"{PREFIX}TRAIN_TIMEOUT_SECONDS": "3"})
+    bench.start(**{f"{PREFIX}TRAIN_TIMEOUT_SECONDS": "2"})
     killed = bench.submit(die=True)
     refused = bench.submit(refuse="the exported model differs")
     wrong, surprise = bench.submit(fail="ValueError"), bench.submit(fail="KeyError")
@@ -209,7 +213,7 @@ def test_jobs_that_cannot_succeed_fail_with_one_sentence_while_others_run(bench:
     assert errors[refused] == "the exported model differs"
     assert errors[wrong] == "The training failed: in ...: ValueError"
     assert "KeyError" in errors[surprise]
-    assert "3 seconds" in errors[slow]
+    assert "2 seconds" in errors[slow]
     bench.wait(good, "succeeded")
     assert bench.registry.versions() == ["1"]
     # The log tells more of what nobody foresaw, and only of that.

@@ -6,7 +6,6 @@ learns that the worker is gone; progress and the outcome on its standard output.
 """
 
 import json
-import logging
 import os
 import re
 import signal
@@ -21,9 +20,6 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import TrainingFailed
-from ..ml import Model
-from ..serving.registry import Registry
-from ..settings import Settings
 
 Report = Callable[[float, str], None]
 
@@ -32,22 +28,9 @@ TICK_SECONDS = 0.5
 
 _PATH = re.compile(r"""(?<![\w/])(?:~|[A-Za-z]:)?[/\\][^\s'",;:]+""")
 
-log = logging.getLogger(__name__)
-
 
 class ChildKilled(Exception):
     """The training's process ended without an outcome, by a signal: worth another try."""
-
-
-def order(settings: Settings, job_id: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
-    """Write down all that a training needs, in values that JSON can carry."""
-    return {
-        "directory": str(Registry(settings.models_dir.resolve(), Model.name).candidate(job_id)),
-        "hyperparameters": hyperparameters,
-        "url": None if settings.dataset_url is None else str(settings.dataset_url),
-        "sha256": settings.dataset_sha256,
-        "cache": str(settings.data_dir.resolve() / "downloads"),
-    }
 
 
 def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -32,6 +32,9 @@ PATIENCE = 2.0
 OPENING_PATIENCE = 5.0
 """Seconds to wait for it when it may have to be created."""
 
+POLL_SECONDS = 0.5
+"""How often a worker looks for a queued job."""
+
 CALLS = 16
 """Questions that may wait for the database at the same time."""
 
@@ -182,12 +185,16 @@ def _connect(settings: Settings) -> "DBOSClient":
     url = _impatient(settings.jobs_url())
     set_sqlite_clock()
     DBOS.migrate(url)
-    return DBOSClient(
+    client = DBOSClient(
         system_database_url=url,
         serializer=DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
         application_name=PACKAGE,
         retry_connection_errors=False,
     )
+    # Before a worker starts, which would otherwise need another second to find a new queue.
+    for kind in KINDS:
+        client.register_queue(kind, global_concurrency=1, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+    return client
 
 
 def _impatient(url: str) -> str:

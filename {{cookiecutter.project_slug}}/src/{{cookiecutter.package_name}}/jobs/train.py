@@ -12,7 +12,7 @@ from ..errors import JobNotFound, JobsUnavailable
 from ..ml import Model
 from ..serving.registry import Policy, Registry
 from ..settings import Settings
-from .candidate import TICK_SECONDS, ChildKilled, Report, order, train_here, train_in_child
+from .candidate import TICK_SECONDS, ChildKilled, Report, train_here, train_in_child
 from .lease import FileLeases, turn
 from .store import Jobs
 
@@ -42,6 +42,17 @@ def train_now(
     finally:
         discard(settings, job_id)
     return {"version": version, **consider(settings, version, promote), "metrics": metrics}
+
+
+def order(settings: Settings, job_id: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Write down all that a training needs, in values that JSON can carry."""
+    return {
+        "directory": str(Registry(settings.models_dir.resolve(), Model.name).candidate(job_id)),
+        "hyperparameters": hyperparameters,
+        "url": None if settings.dataset_url is None else str(settings.dataset_url),
+        "sha256": settings.dataset_sha256,
+        "cache": str(settings.data_dir.resolve() / "downloads"),
+    }
 
 
 def publish(settings: Settings, job_id: str) -> str:
@@ -98,6 +109,7 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
                 "name": "candidate",
                 "retries_allowed": True,
                 "max_attempts": KILLED_TRIES,
+                "interval_seconds": 0.5,
                 "should_retry": lambda error: isinstance(error, ChildKilled),
             },
             make_candidate,

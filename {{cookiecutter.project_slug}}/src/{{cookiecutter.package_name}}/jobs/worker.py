@@ -14,15 +14,11 @@ from ..settings import Settings
 from . import store, train
 from .candidate import ChildKilled
 from .clock import set_sqlite_clock
-from .job import KINDS
 from .lease import NAME, FileLeases, Leases, PostgresLeases, take_lowest
 from .store import Jobs
 
 VERSION = "1"
 """Kept with every job, and a worker takes up only jobs of its own: changing it would strand those under way."""
-
-POLL_SECONDS = 0.5
-"""How often a worker looks for a queued job."""
 
 SWEEP_SECONDS = 2.0
 """How often a worker looks for jobs whose worker died."""
@@ -106,12 +102,11 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
             "serializer": DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
             "log_level": "WARNING",
             "enable_otlp": False,
+            "notification_listener_polling_interval_sec": 0.2,  # stopping waits for it
         }
     )
     train.register(settings, jobs, stopping)
     DBOS.launch()
-    for kind in KINDS:
-        DBOS.register_queue(kind, global_concurrency=1, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
 
 
 class Brief(logging.Filter):
@@ -135,10 +130,11 @@ class Brief(logging.Filter):
         if isinstance(error, (ServiceError, library.DBOSException, ChildKilled)):
             text, record.exc_info = f"{text} {error}", None
         record.msg, record.args = text, None
-        again = time.monotonic() - self._told.get(text, -math.inf) < REPEAT_SECONDS
-        if not again:
-            self._told[text] = time.monotonic()
-        return not again
+        now = time.monotonic()
+        if now - self._told.get(text, -math.inf) < REPEAT_SECONDS:
+            return False
+        self._told = {other: told for other, told in self._told.items() if now - told < REPEAT_SECONDS} | {text: now}
+        return True
 
 
 def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event) -> None:
