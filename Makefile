@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. They need make and Python 3.11, 3.12 or 3.13, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format docs tree clean
+.PHONY: help demo test quick lint format docs lock tree clean
 
 # Neither an environment that happens to be active nor the settings of a surrounding make may redirect this one.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
@@ -14,6 +14,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),.venv/bin/uv)
 RUN := .venv/bin/
 READY := .venv/ready
 DEMO := build/iris-api
+EXAMPLE := build/example/iris-api
 TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
 
 help: ## Show this list
@@ -44,13 +45,23 @@ format: $(READY) ## Put the code into its standard form
 	$(RUN)ruff check --fix
 	$(RUN)ruff format
 
-docs: $(READY) ## Build the handbook to docs/_build/html
-	$(RUN)sphinx-build -W --keep-going -n -b html docs docs/_build/html
+docs: $(READY) ## Build the handbook to docs/_build/html, with the site of the default project in example/
+	rm -rf $(EXAMPLE) docs/_build
+	$(RUN)sphinx-build -W --keep-going -n -b html -d docs/_build/doctrees docs docs/_build/html
+	$(RUN)mlapi new --no-input --output-dir $(dir $(EXAMPLE)) 2>/dev/null
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(EXAMPLE) docs PYTHON=$(PYTHON)
+	cp -R $(EXAMPLE)/docs/_build/html docs/_build/html/example
+	rm -rf docs/_build/html/example/.doctrees
+	@echo "The handbook is in docs/_build/html/index.html."
 
-tree: $(READY) ## Write down the list of files a generated project has (a test compares it)
-	@rm -rf build/tree && $(RUN)mlapi new --no-input --output-dir build/tree >/dev/null
-	@cd build/tree/iris-api && find . -type f | sed 's|^\./||' | LC_ALL=C sort > $(CURDIR)/tests/tree/gitlab.txt
-	@rm -rf build/tree && git diff --stat -- tests/tree
+lock: $(READY) ## Bring the template's lock and the lists that follow from it up to date (UPGRADE=1: with the newest versions)
+	$(RUN)python tools/relock.py --uv $(UV) $(if $(UPGRADE),--upgrade)
+	$(RUN)python tools/trees.py
+	@git diff --stat -- hooks tests/tree '{{cookiecutter.project_slug}}/uv.lock'
+
+tree: $(READY) ## Write down the lists of files that generated projects have (a test compares them)
+	$(RUN)python tools/trees.py
+	@git diff --stat -- tests/tree
 
 clean: ## Remove what the other commands made
 	rm -rf .venv build dist docs/_build .mypy_cache .pytest_cache .ruff_cache

@@ -16,7 +16,7 @@ from functools import partial
 CHOICES = {
     "license": ("MIT", "Apache-2.0", "BSD-3-Clause", "GPL-3.0-or-later", "Proprietary"),
     "problem": ("classification",),
-    "ci": ("gitlab",),
+    "ci": ("gitlab", "github"),
 }
 SHORTEST_NAME, LONGEST_NAME = 3, 40
 LONGEST_EMAIL, LONGEST_URL = 254, 200
@@ -37,13 +37,14 @@ URL = re.compile(rf"https://{HOST}(?::[0-9]+)?(?:/~?[A-Za-z0-9][A-Za-z0-9._-]*)+
 DISTRIBUTIONS = frozenset(
     """
     accessible-pygments alabaster annotated-doc annotated-types anyio ast-serialize babel beautifulsoup4 certifi
-    cffi charset-normalizer click cloudpickle colorama croniter cryptography dbos docutils fastapi flatbuffers furo
-    greenlet h11 httpcore2 httptools httpx2 httpx2-jsfetch idna imagesize iniconfig jinja2 joblib librt
-    markdown-it-py markupsafe mdit-py-plugins mdurl ml-dtypes mypy mypy-extensions myst-parser narwhals numpy onnx
-    onnxruntime opentelemetry-api packaging pathspec platformdirs pluggy pooch protobuf psycopg psycopg-binary
-    pycparser pydantic pydantic-core pydantic-settings pygments pytest pytest-randomly python-dateutil python-dotenv
-    python-multipart pyyaml requests roman-numerals ruff scikit-learn scipy skl2onnx snowballstemmer soupsieve
-    sphinx sphinx-basic-ng sphinxcontrib-applehelp sphinxcontrib-devhelp sphinxcontrib-htmlhelp sphinxcontrib-jsmath
+    cffi charset-normalizer click cloudpickle colorama contourpy croniter cryptography cycler dbos docutils fastapi
+    flatbuffers fonttools furo greenlet h11 httpcore2 httptools httpx2 httpx2-jsfetch idna imagesize iniconfig
+    jinja2 joblib kiwisolver librt markdown-it-py markupsafe matplotlib mdit-py-plugins mdurl ml-dtypes mypy
+    mypy-extensions myst-parser narwhals numpy onnx onnxruntime opentelemetry-api packaging pathspec pillow
+    platformdirs pluggy pooch protobuf psycopg psycopg-binary pycparser pydantic pydantic-core pydantic-settings
+    pygments pyparsing pytest pytest-randomly python-dateutil python-dotenv python-multipart pyyaml requests
+    roman-numerals ruff scikit-learn scipy skl2onnx snowballstemmer soupsieve sphinx sphinx-basic-ng
+    sphinx-copybutton sphinxcontrib-applehelp sphinxcontrib-devhelp sphinxcontrib-htmlhelp sphinxcontrib-jsmath
     sphinxcontrib-qthelp sphinxcontrib-serializinghtml sqlalchemy starlette threadpoolctl tqdm truststore
     typing-extensions typing-inspection tzdata urllib3 uvicorn uvloop
     """.split()
@@ -51,24 +52,25 @@ DISTRIBUTIONS = frozenset(
 MODULES = frozenset(
     """
     a11y_pygments alabaster annotated_doc annotated_types anyio ast_serialize babel bs4 certifi cffi
-    charset_normalizer click cloudpickle colorama croniter cryptography dateutil dbos docutils dotenv fastapi
-    flatbuffers furo google greenlet h11 hatchling httpcore httpcore2 httptools httpx httpx2 idna imagesize
-    iniconfig jinja2 joblib librt markdown_it markupsafe mdit_py_plugins mdurl ml_dtypes multipart mypy
-    mypy_extensions mypyc myst_parser narwhals numpy onnx onnxruntime opentelemetry packaging pathspec pip
-    pkg_resources platformdirs pluggy pooch psycopg psycopg_binary pycparser pydantic pydantic_core
-    pydantic_settings pygments pytest pytest_randomly python_multipart requests roman_numerals ruff scipy setuptools
-    skl2onnx sklearn snowballstemmer soupsieve sphinx sphinx_basic_ng sphinxcontrib sqlalchemy starlette
-    threadpoolctl tqdm truststore typing_extensions typing_inspection tzdata urllib3 uvicorn uvloop yaml
+    charset_normalizer click cloudpickle colorama contourpy croniter cryptography cycler dateutil dbos docutils
+    dotenv fastapi flatbuffers furo google greenlet h11 hatchling httpcore httpcore2 httptools httpx httpx2 idna
+    imagesize iniconfig jinja2 joblib kiwisolver librt markdown_it markupsafe matplotlib mdit_py_plugins mdurl
+    ml_dtypes mpl_toolkits multipart mypy mypy_extensions mypyc myst_parser narwhals numpy onnx onnxruntime
+    opentelemetry packaging pathspec pip pkg_resources platformdirs pluggy pooch psycopg psycopg_binary py pycparser
+    pydantic pydantic_core pydantic_settings pygments pylab pyparsing pytest pytest_randomly python_multipart
+    requests roman_numerals ruff scipy setuptools skl2onnx sklearn snowballstemmer soupsieve sphinx sphinx_basic_ng
+    sphinx_copybutton sphinxcontrib sqlalchemy starlette threadpoolctl tqdm truststore typing_extensions
+    typing_inspection tzdata urllib3 uvicorn uvloop yaml
     """.split()
 )
 COMMANDS = frozenset(
     """
     activate backend-test-tools bash cffi-gen-src check-model check-node dbos dmypy docker docutils dotenv f2py
-    fastapi git httpx httpx2 idna make markdown-it mlapi mypy mypyc myst-anchors myst-docutils-demo
+    fastapi fonttools git httpx httpx2 idna make markdown-it mlapi mypy mypyc myst-anchors myst-docutils-demo
     myst-docutils-html myst-docutils-html5 myst-docutils-latex myst-docutils-pseudoxml myst-docutils-xml myst-inv
-    normalizer npm numpy-config pip pip3 pybabel pygmentize pytest python python3 rst2html rst2html4 rst2html5
-    rst2latex rst2man rst2odt rst2pseudoxml rst2s5 rst2xetex rst2xml ruff sphinx-apidoc sphinx-autogen sphinx-build
-    sphinx-quickstart stubgen stubtest sudo test tqdm uvicorn uvx
+    normalizer npm numpy-config pip pip3 pybabel pyftmerge pyftsubset pygmentize pytest python python3 rst2html
+    rst2html4 rst2html5 rst2latex rst2man rst2odt rst2pseudoxml rst2s5 rst2xetex rst2xml ruff sphinx-apidoc
+    sphinx-autogen sphinx-build sphinx-quickstart stubgen stubtest sudo test tqdm ttx uvicorn uvx
     """.split()
 )
 # Modules that only some of the Python versions have that a generated project runs on.

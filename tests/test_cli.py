@@ -194,9 +194,13 @@ def test_a_bad_answer_is_asked_for_again(tmp_path: Path, environ: dict[str, str]
     terminal.until("license: '9' is not a choice. Allowed: MIT, ")
     terminal.until("> ")
     terminal.type("2\n")
+    terminal.until("2  GitHub Actions and GitHub Pages")
+    terminal.until("> ")
+    terminal.type("2\n")
     terminal.until("Next:")
     assert terminal.end() == (0, f"{tmp_path / 'wine-quality'}\n")
     assert "Apache License" in (tmp_path / "wine-quality" / "LICENSE").read_text(encoding="utf-8")
+    assert (tmp_path / "wine-quality" / ".github" / "workflows" / "ci.yml").is_file()
 
 
 def test_colour_is_for_terminals_whose_user_wants_it(tmp_path: Path, environ: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from workbench import AWKWARD, BIN, SLUG, UV, contents, run, tracked
+from workbench import AWKWARD, BIN, ROOT, SLUG, UV, contents, run
 
 pytestmark = pytest.mark.full
 
@@ -65,6 +65,5 @@ def test_checks_leave_nothing_that_git_would_track(installed: Path, environ: dic
         status = run("git", "ls-files", "-o", "--exclude-standard", environ=environ, cwd=installed).stdout.splitlines()
     finally:
         shutil.rmtree(installed / ".git")
-    template = "{{cookiecutter.project_slug}}/"
-    assert len(status) == len([name for name in tracked() if name.startswith(template)])
+    assert sorted(status) == (ROOT / "tests" / "tree" / "gitlab.txt").read_text(encoding="utf-8").splitlines()
     assert set(status) < set(names)

@@ -25,7 +25,10 @@ def test_the_metadata_is_what_was_answered(awkward: Path) -> None:
     assert project["description"] == AWKWARD["description"]
     assert project["authors"] == [{"name": AWKWARD["author_name"], "email": AWKWARD["author_email"]}]
     assert project["license"] == AWKWARD["license"]
-    assert project["scripts"] == {"l-ete-2026": "l_ete_2026.cli:main"}
+    module, _, function = project["scripts"].pop("l-ete-2026").partition(":")
+    assert project["scripts"] == {}
+    source = (awkward / "src" / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    assert f"def {function}(" in source
     assert project["urls"]["Repository"] == AWKWARD["repository_url"]
 
 

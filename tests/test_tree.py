@@ -1,4 +1,4 @@
-"""Which files a generated project has, and that nothing of the template is left in them."""
+"""Nothing of the template is left in a generated project, and its Python is plain Python."""
 
 import ast
 import re
@@ -11,12 +11,6 @@ PYTHON = sorted([*(ROOT / "hooks").glob("*.py"), *TEMPLATE.rglob("*.py")])
 JINJA = re.compile(r"\{\{ *cookiecutter|\{%.*%\}|\{#.*#\}")
 # Written for browsers or by people for people: braces belong to their language.
 VERBATIM = {".js", ".css", ".py"}
-
-
-def test_a_default_project_has_exactly_these_files(project: Path) -> None:
-    """Run `make tree` after adding or removing a file of the template, and look at the difference."""
-    expected = (ROOT / "tests" / "tree" / "gitlab.txt").read_text(encoding="utf-8").splitlines()
-    assert list(files(project)) == expected
 
 
 @pytest.mark.parametrize("kind", ["project", "awkward"])
@@ -42,8 +36,9 @@ def test_the_template_has_python_to_check() -> None:
 def test_python_of_the_template_is_plain_python(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     ast.parse(text)
-    allowed = ["{{ cookiecutter"] if path.parent.name == "hooks" else []
-    assert JINJA.findall(text) == allowed
+    # cookiecutter hands the answers to a hook in a string.
+    text = re.sub(r'"\{\{ cookiecutter(\.\w+| \| tojson) \}\}"', '""', text) if path.parent.name == "hooks" else text
+    assert JINJA.findall(text) == []
 
 
 def test_every_text_file_ends_with_one_newline(project: Path) -> None:

@@ -44,9 +44,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments; options may stand before, between and after the answers."""
-    parser = argparse.ArgumentParser(prog="mlapi", description="Write a machine-learning service, served over HTTPS.")
-    parser.add_argument("--version", action="version", version=f"mlapi {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    arguments, rest = parser().parse_known_args(argv)
+    unknown = [argument for argument in rest if argument.startswith("-")]
+    if unknown:
+        arguments.usage_error(f"unrecognized arguments: {' '.join(unknown)}")
+    arguments.answers += rest
+    return arguments
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the commands and their options, for reading them here and for the handbook's reference."""
+    described = argparse.ArgumentParser(
+        prog="mlapi", description="Write a machine-learning service, served over HTTPS."
+    )
+    described.add_argument("--version", action="version", version=f"mlapi {__version__}")
+    commands = described.add_subparsers(dest="command", metavar="COMMAND", required=True)
     command = commands.add_parser(
         "new",
         help="write a new project",
@@ -61,12 +73,8 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         "--output-dir", default=Path(), type=Path, metavar="DIR", help="where the project's folder goes"
     )
     command.add_argument("--no-input", action="store_true", help="ask nothing: take the default of what is not given")
-    arguments, rest = parser.parse_known_args(argv)
-    unknown = [argument for argument in rest if argument.startswith("-")]
-    if unknown:
-        command.error(f"unrecognized arguments: {' '.join(unknown)}")
-    arguments.answers += rest
-    return arguments
+    command.set_defaults(usage_error=command.error)
+    return described
 
 
 def new(words: Iterable[str], output_dir: Path, *, no_input: bool) -> Path:

@@ -1,0 +1,190 @@
+"""The handbook: it builds without a warning, leads nowhere wrong, asks no other host for anything, and is true."""
+
+import argparse
+import os
+import re
+import runpy
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from workbench import BIN, ROOT, UV, contents, run
+
+EXAMPLE = "example/"
+LOADING = {"script": "src", "img": "src", "link": "href", "source": "src", "iframe": "src", "object": "data"}
+
+
+class Page(HTMLParser):
+    """Collects what a page links to, what it loads, and what can be linked to in it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.anchors = {"", "top"}
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.anchors |= {given[name] for name in ("id", "name") if name in given}
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if LOADING.get(tag) in given:
+            self.loads.append(given[str(LOADING[tag])])
+
+
+def read(site: Path) -> dict[Path, Page]:
+    return {path: Page(path) for path in sorted(site.rglob("*.html"))}
+
+
+def astray(site: Path, without: str = "\0") -> Iterator[str]:
+    """Name each link and each loaded file that is not there."""
+    pages = read(site)
+    for path, page in pages.items():
+        for link in [*page.links, *page.loads]:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or parts.path.startswith(without):
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.is_file() or (target in pages and unquote(parts.fragment) not in pages[target].anchors):
+                yield f"{path.relative_to(site)}: {link}"
+
+
+def foreign(site: Path) -> list[str]:
+    """List what pages and styles load from another host."""
+    loaded = [load for page in read(site).values() for load in page.loads]
+    for path in site.rglob("*.css"):
+        loaded += re.findall(r"(?:url\(|@import )[\"']?([^\"')]+)", path.read_text(encoding="utf-8"))
+    return [load for load in loaded if urlsplit(load).netloc]
+
+
+def build(folder: Path, to: Path, environ: dict[str, str], expect: int = 0) -> str:
+    command = ("-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html", "-d", f"{to}-trees", "docs", to)
+    return run(BIN / "python", *command, environ=environ, cwd=folder, expect=expect).stderr
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]) -> Path:
+    """The handbook, without the example."""
+    folder = tmp_path_factory.mktemp("handbook") / "site"
+    build(ROOT, folder, environ)
+    return folder
+
+
+def test_it_builds_without_a_warning_and_leads_nowhere_wrong(site: Path) -> None:
+    assert len(read(site)) > 12
+    assert [*astray(site, without=EXAMPLE)] == []
+
+
+def test_it_points_to_the_example(site: Path) -> None:
+    found = [path.name for path, page in read(site).items() if f"{EXAMPLE}index.html" in page.links]
+    assert found == ["choose.html", "index.html", "site.html"]
+    assert [*astray(site)] != [], "without the example these links lead nowhere, and that is noticed"
+
+
+def test_it_asks_no_other_host_for_anything(site: Path, tmp_path: Path) -> None:
+    assert foreign(site) == []
+    (tmp_path / "page.html").write_text('<script src="https://cdn.example.org/x.js"></script>', encoding="utf-8")
+    (tmp_path / "x.css").write_text('@import "https://fonts.example.org/x.css";', encoding="utf-8")
+    assert len(foreign(tmp_path)) == 2
+
+
+def test_the_reference_names_every_command_and_option(site: Path, environ: dict[str, str]) -> None:
+    page = re.sub(r"<[^>]+>", "", (site / "command-line.html").read_text(encoding="utf-8"))
+    described = (
+        run(BIN / "mlapi", "--help", environ=environ).stdout
+        + run(BIN / "mlapi", "new", "--help", environ=environ).stdout
+    )
+    flags = set(re.findall(r"(?m)(?<![\w-])--?[a-z][a-z-]*", described.partition("examples:")[0]))
+    assert flags == {"-h", "--help", "--version", "--output-dir", "--no-input"}
+    assert [flag for flag in flags if flag not in page] == []
+    assert "mlapi new [-h] [--output-dir DIR]" in page
+
+
+def test_an_option_without_an_explanation_fails_the_build() -> None:
+    described = runpy.run_path(str(ROOT / "docs" / "_ext" / "command_line.py"))["described"]
+    silent = argparse.ArgumentParser(prog="x", description="Does x.")
+    silent.add_argument("--quick", action="store_true")
+    with pytest.raises(ValueError, match="x has an argument quick without help"):
+        list(described(silent))
+
+
+@pytest.mark.parametrize("fault", ["[a](nowhere.md)", "```{command-lime}\n```"])
+def test_a_fault_in_a_page_fails_the_build(fault: str, clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    folder = shutil.copytree(clone, tmp_path / "clone")
+    with (folder / "docs" / "choose.md").open("a", encoding="utf-8") as page:
+        page.write(f"\n{fault}\n")
+    assert "choose.md" in build(folder, tmp_path / "site", environ, expect=1)
+
+
+@pytest.mark.full
+def test_make_docs_puts_the_example_beside_it(clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    folder = shutil.copytree(clone, tmp_path / "clone")
+    run("make", "docs", environ=environ, cwd=folder)
+    html = folder / "docs" / "_build" / "html"
+    assert "Iris API" in (html / "example" / "index.html").read_text(encoding="utf-8")
+    assert (html / "example" / "openapi.json").is_file()
+    assert [*astray(html)] == []
+    assert foreign(html) == []
+    assert [name for name in contents(html) if ".doctrees" in name] == []
+
+
+def blocks(page: str) -> list[str]:
+    """Return the commands of a page's console blocks."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.findall(r"(?ms)^ *```console\n(.*?)^ *```", text)
+    return ["\n".join(line.strip().removeprefix("$ ") for line in block.splitlines()) for block in found]
+
+
+def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
+    clone: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """The pages' own commands, from a generated project to one that is updated to a newer template."""
+    bin_, template = tmp_path / "bin", shutil.copytree(clone, tmp_path / "template")
+    bin_.mkdir()
+    command = f'#!/bin/sh\nPYTHONPATH={template}/src exec {BIN}/python -m mlapi "$@"\n'
+    (bin_ / "mlapi").write_text(command, encoding="utf-8")
+    (bin_ / "mlapi").chmod(0o755)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n", encoding="utf-8")
+    shell = environ | {"PATH": f"{bin_}:{environ['PATH']}", "HOME": str(tmp_path / "home")}
+
+    first = blocks("live-with.md")[0]
+    assert first.startswith("git init -b main\n")
+    project = tmp_path / "wine-quality"
+    run("mlapi", "new", "--no-input", "project_name=Wine quality", environ=shell, cwd=tmp_path)
+    run("bash", "-euxc", first, environ=shell, cwd=project)
+    with (project / "README.md").open("a", encoding="utf-8") as readme:
+        readme.write("\nOurs.\n")
+    run("git", "commit", "-qam", "Ours", environ=shell, cwd=project)
+
+    inner = template / "{{cookiecutter.project_slug}}"
+    (inner / "new.txt").write_text("{{ cookiecutter.project_name }}\n", encoding="utf-8")
+    (inner / ".pre-commit-config.yaml").unlink()
+    makefile = (inner / "Makefile").read_text(encoding="utf-8")
+    (inner / "Makefile").write_text(f"# Newer\n{makefile}", encoding="utf-8")
+    old, update, merge = blocks("update.md")
+    assert old == "git branch template COMMIT"
+    run("bash", "-euxc", update, environ=shell, cwd=project)
+    run("bash", "-euxc", merge, environ=shell, cwd=project)
+    assert (project / "new.txt").read_text(encoding="utf-8") == "Wine quality\n"
+    assert not (project / ".pre-commit-config.yaml").exists()
+    assert (project / "Makefile").read_text(encoding="utf-8").startswith("# Newer\n")
+    assert (project / "README.md").read_text(encoding="utf-8").endswith("\nOurs.\n")
+    assert run("git", "status", "--porcelain", environ=shell, cwd=project).stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "home", "template", "wine-quality"]
+
+
+def test_a_release_as_described_changes_the_version(tmp_path: Path, project: Path, environ: dict[str, str]) -> None:
+    release = next(block for block in blocks("live-with.md") if "git tag" in block)
+    bump = release.splitlines()[0]
+    folder = shutil.copytree(project, tmp_path / "project")
+    path = f"{Path(UV).parent}{os.pathsep}{environ['PATH']}"
+    run("bash", "-euc", f"{bump} --no-sync", environ=environ | {"PATH": path}, cwd=folder)
+    version = run(UV, "version", "--short", environ=environ, cwd=folder).stdout.strip()
+    assert release.count(version) == 3
+    run(UV, "lock", "--check", environ=environ, cwd=folder)

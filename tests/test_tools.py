@@ -1,0 +1,97 @@
+"""The upkeep of the template: its lock, the names that a project may not take, the lists of files."""
+
+import re
+import runpy
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workbench import BIN, ROOT, TEMPLATE, UV, contents, run
+
+RELOCK = runpy.run_path(str(ROOT / "tools" / "relock.py"), run_name="relock")
+for_template: Callable[[str, str], str] = RELOCK["for_template"]
+with_lists: Callable[[str, Mapping[str, set[str]]], str] = RELOCK["with_lists"]
+HOOK = (ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
+LOCK = (TEMPLATE / "uv.lock").read_text(encoding="utf-8")
+OF_A_PROJECT = LOCK.replace("{{ cookiecutter.project_slug }}", "iris-api")
+
+
+def rules(hook: str, tmp_path: Path) -> dict[str, Any]:
+    path = tmp_path / "hook.py"
+    path.write_text(hook, encoding="utf-8")
+    return runpy.run_path(str(path), run_name="rules")
+
+
+def test_the_lock_of_a_project_becomes_that_of_the_template() -> None:
+    assert OF_A_PROJECT != LOCK
+    assert for_template(OF_A_PROJECT, "iris-api") == LOCK
+
+
+@pytest.mark.parametrize(
+    ("leak", "message"),
+    [
+        ('{ url = "file:///opt/wheels/x.whl" }', "names files of this machine"),
+        (
+            'source = { registry = "https://pypi.example.org/simple" }',
+            "another index than .*: https://pypi.example.org",
+        ),
+        ('name = "iris-api"', "names iris-api 2 times"),
+    ],
+)
+def test_a_lock_that_only_this_machine_could_install_is_refused(leak: str, message: str) -> None:
+    with pytest.raises(RELOCK["Refused"], match=message):
+        for_template(f"{OF_A_PROJECT}\n{leak}\n", "iris-api")
+
+
+def test_the_lists_of_names_follow_what_is_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = rules(HOOK, tmp_path)
+    lists = {"DISTRIBUTIONS": {"numpy", "new-one"}, "MODULES": {"newmodule"}, "COMMANDS": {"new-command"}}
+    changed = with_lists(HOOK, lists)
+    after = rules(changed, tmp_path)
+    assert after["DISTRIBUTIONS"] == {"numpy", "new-one"}, "the lock says exactly which there are"
+    assert after["MODULES"] == before["MODULES"] | {"newmodule"}, "another platform may have the others"
+    assert after["COMMANDS"] == before["COMMANDS"] | {"new-command"}
+    assert "MODULES + newmodule\n" in capsys.readouterr().out
+    assert max(map(len, changed.splitlines())) <= 120
+    assert with_lists(changed, lists) == changed
+
+
+def test_the_lists_are_in_the_form_that_the_tool_writes(tmp_path: Path) -> None:
+    same = {name: set(rules(HOOK, tmp_path)[name]) for name in ("DISTRIBUTIONS", "MODULES", "COMMANDS")}
+    assert with_lists(HOOK, same) == HOOK
+
+
+def test_a_hook_without_its_list_is_refused() -> None:
+    with pytest.raises(RELOCK["Refused"], match="has no list MODULES"):
+        with_lists(HOOK.replace("MODULES = ", "MODULE = "), {"MODULES": {"x"}})
+
+
+def test_a_fault_is_one_line_and_changes_nothing(clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    folder = shutil.copytree(clone, tmp_path / "clone")
+    before = contents(folder)
+    command = (BIN / "python", "tools/relock.py", "--uv", "/bin/false")
+    done = run(*command, environ=environ | {"PYTHONPATH": str(folder / "src")}, cwd=folder, expect=1)
+    assert re.fullmatch(r"relock: Command .*/bin/false.* returned non-zero exit status 1\.\n", done.stderr)
+    after = {name: found for name, found in contents(folder).items() if "__pycache__" not in name}
+    assert after == before
+
+
+@pytest.mark.full
+def test_after_the_upkeep_nothing_is_left_to_do(clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    """A lock and lists that are behind are brought to where they are in this repository."""
+    folder = shutil.copytree(clone, tmp_path / "clone")
+    before = contents(folder)
+    lock, hook = folder / TEMPLATE.name / "uv.lock", folder / "hooks" / "pre_gen_project.py"
+    behind = re.sub(r'(?m)^ *\{ name = "tqdm", specifier = .*\n', "", LOCK)
+    assert behind != LOCK
+    lock.write_text(behind, encoding="utf-8")
+    hook.write_text(HOOK.replace(" tqdm ", " "), encoding="utf-8")
+    (folder / "tests" / "tree" / "github.txt").write_text("gone\n", encoding="utf-8")
+    (folder / "tests" / "tree" / "jenkins.txt").write_text("stale\n", encoding="utf-8")
+    here = environ | {"PYTHONPATH": str(folder / "src")}
+    for command in (("tools/relock.py", "--uv", UV), ("tools/trees.py",)):
+        run(BIN / "python", *command, environ=here, cwd=folder)
+    after = {name: found for name, found in contents(folder).items() if "__pycache__" not in name}
+    assert [name for name in after.keys() | before.keys() if after.get(name) != before.get(name)] == []
