@@ -34,8 +34,8 @@ def test_the_lock_of_a_project_becomes_that_of_the_template() -> None:
     [
         ('{ url = "file:///opt/wheels/x.whl" }', "names files of this machine"),
         (
-            'source = { registry = "https://pypi.example.org/simple" }',
-            "another index than .*: https://pypi.example.org",
+            'source = { registry = "https://index.example.org/simple" }',
+            "another index than .*: https://index.example.org",
         ),
         ('name = "iris-api"', "names iris-api 2 times"),
     ],

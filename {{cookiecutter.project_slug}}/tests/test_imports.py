@@ -44,7 +44,7 @@ def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
 
 @pytest.mark.parametrize("arguments", [["--version"], ["keys", "list"], ["serve", "--help"]])
 def test_small_commands_load_neither_the_model_nor_numpy(arguments: list[str]) -> None:
-    program = f"from package_name.cli import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass\n"
+    program = f"from {PACKAGE.name}.cli import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass\n"
     assert loaded_by(program) & {"numpy", "onnxruntime", "fastapi", *HEAVY} == set()
 
 

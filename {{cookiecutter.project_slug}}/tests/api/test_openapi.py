@@ -64,6 +64,7 @@ def test_every_example_of_a_request_works(app: FastAPI, client: TestClient) -> N
 def test_the_documentation_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     page = client.get("/docs").text
     assert "http" not in page
+    assert '"validatorUrl": null' in page
     assert "//" not in page.replace("<!-- ", "")
 
 

@@ -79,8 +79,13 @@ def test_a_cursor_that_no_page_gave_is_refused(jobs: Jobs, cursor: str) -> None:
 
 
 def test_processes_that_start_at_once_make_one_database(settings: Settings) -> None:
-    program = "from package_name.jobs.store import Jobs; from package_name.settings import Settings; \
-        jobs = Jobs(Settings()); print(jobs.submit('train', {}).id); jobs.close()"
+    program = (
+        "from package_name.jobs.store import Jobs\n"
+        "from package_name.settings import Settings\n"
+        "jobs = Jobs(Settings())\n"
+        "print(jobs.submit('train', {}).id)\n"
+        "jobs.close()\n"
+    )
     environment = {
         f"{PREFIX}DATA_DIR": str(settings.data_dir),
         f"{PREFIX}DATABASE_URL": settings.jobs_url(),

@@ -24,6 +24,7 @@ async def docs() -> HTMLResponse:
         swagger_js_url="static/swagger-ui-bundle.js",
         swagger_css_url="static/swagger-ui.css",
         swagger_favicon_url="static/favicon.png",
+        swagger_ui_parameters={"validatorUrl": None},  # or it would send this service's address to a host elsewhere
     )
 
 
