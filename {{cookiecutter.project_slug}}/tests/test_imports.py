@@ -42,6 +42,24 @@ def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
     assert loaded_by(program, MODELS_DIR=str(trained.models_dir)) & HEAVY == set()
 
 
+def test_predicting_leaves_nothing_in_the_home_directory(trained: Settings, tmp_path: Path) -> None:
+    """onnxruntime, left alone, keeps an identity of the device there and reports to its maker."""
+    program = (
+        "import time\n"
+        "from package_name.ml import Model\n"
+        "from package_name.serving.champion import load\n"
+        "from package_name.serving.registry import Registry\n"
+        "from package_name.settings import Settings\n"
+        "load(Registry(Settings().models_dir, Model.name), '1', 10**9)\n"
+        "time.sleep(1)\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = os.environ | {f"{PREFIX}MODELS_DIR": str(trained.models_dir), "HOME": str(home)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)  # noqa: S603
+    assert list(home.iterdir()) == []
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["keys", "list"], ["serve", "--help"]])
 def test_small_commands_load_neither_the_model_nor_numpy(arguments: list[str]) -> None:
     program = f"from {PACKAGE.name}.cli import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass\n"

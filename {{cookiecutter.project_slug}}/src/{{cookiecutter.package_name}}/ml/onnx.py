@@ -1,10 +1,16 @@
 """A trained model as ONNX, opened the same way by the gate that checks it and by the service that serves it."""
 
+import os
+
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from .base import Classes
+
+# Otherwise the library writes a device's identity to the home directory and reports to its maker over the network; its
+# own function to turn that off comes too late, once it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
 
 
 class OnnxClassifier:
