@@ -190,6 +190,19 @@ def test_several_serving_processes_answer_and_follow_the_champion(trained: Setti
         assert service.process.wait(30) == 0
 
 
+def test_no_serving_process_outlives_the_one_that_started_it(trained: Settings, tmp_path: Path) -> None:
+    models = {"MODELS_DIR": str(trained.models_dir)}
+    with serving(tmp_path / "service", "--no-worker", "--workers", "2", **models) as service:
+        port = int(service.url.rpartition(":")[2])
+        service.process.kill()
+
+        def is_free() -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) != 0
+
+        wait_for(is_free, "the serving processes to end")
+
+
 def test_plain_uvicorn_serves_too(trained: Settings, tmp_path: Path) -> None:
     certificate, key = tls.self_signed(tmp_path)
     variables = os.environ | {f"{PREFIX}MODELS_DIR": str(trained.models_dir)}

@@ -1,6 +1,7 @@
 """The serving command: a certificate, a first model, the worker beside, and uvicorn."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -156,6 +157,22 @@ def run_uvicorn(settings: Settings, listener: socket.socket, certificate: Path, 
         server.run(sockets=[listener])
     else:
         Multiprocess(config, sockets=[listener]).run()
+
+
+def end_with_parent() -> None:
+    """Stop this process, if it is one of several that serve, when the one that started it has died.
+
+    Nobody would stop it otherwise, and it would keep the address from the next start.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
