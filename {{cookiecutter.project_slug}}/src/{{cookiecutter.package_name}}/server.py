@@ -1,5 +1,6 @@
 """The serving command: a certificate, a first model, the worker beside, and uvicorn."""
 
+import json
 import logging
 import multiprocessing
 import os
@@ -19,7 +20,7 @@ from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionN
 from .keys import KeyStore
 from .logs import LOGGING, PACKAGE
 from .ml import Model
-from .serving.champion import load
+from .serving.champion import check_fit
 from .serving.registry import Registry
 from .settings import Settings
 
@@ -103,12 +104,12 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
 
 
 def train_first(settings: Settings) -> None:
-    """Train a version if none can serve, in a process of its own so that this one stays small."""
+    """Train a version if none fits this service, in a process of its own so that this one stays small."""
     registry = Registry(settings.models_dir, Model.name)
     try:
         version = registry.champion()
         if version is not None:
-            load(registry, version, settings.max_model_bytes)
+            check_fit(registry, version)
             return
         log.info("there is no model yet: training the first version")
     except (IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound) as error:
@@ -125,12 +126,12 @@ def announce(settings: Settings, listener: socket.socket, certificate: Path) -> 
     here = {"127.0.0.1": "localhost", "::1": "[::1]", "0.0.0.0": "localhost", "::": "localhost"}  # noqa: S104
     host = here.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     url = f"https://{host}:{listener.getsockname()[1]}"
-    values = ", ".join(str(value) for value in Model.Features.example().values())
+    body = json.dumps({"data": [Model.Features.example().values()]})
     trust = f" --cacert '{certificate.resolve()}'" if settings.tls_certfile is None else ""
     key = " -H 'X-API-Key: YOUR-KEY'" if settings.needs_key else ""
     print(
         f"\n{about().name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
-        f"curl{trust}{key} -H 'Content-Type: application/json' -d '{{\"data\": [[{values}]]}}' {url}/predict\n",
+        f"curl{trust}{key} -H 'Content-Type: application/json' -d '{body}' {url}/predict\n",
         file=sys.stderr,
         flush=True,
     )

@@ -63,7 +63,8 @@ def test_the_trained_model_answers_each_row_in_order(client: TestClient, rows: l
 
 
 def row(value: str) -> str:
-    return f'{{"data": [[{", ".join([value] + ["1"] * (len(NAMES) - 1))}]]}}'
+    """Return a body of one row whose first value is spelled like this."""
+    return '{"data": [[' + ", ".join([value] + ["1"] * (len(NAMES) - 1)) + "]]}"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 import asyncio
+import json
 import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,24 @@ def test_a_version_for_other_features_is_not_loaded(registry: Registry, monkeypa
     with pytest.raises(IncompatibleModelVersion):
         promote(registry, "2", 10**9)
     assert registry.champion() == "1"
+
+
+def rewrite_features(registry: Registry, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    path = registry.directory / "1" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["features"]["properties"] = change(manifest["features"]["properties"])
+    path.write_text(json.dumps(manifest))
+
+
+def test_a_version_for_the_same_features_in_another_order_is_not_loaded(registry: Registry) -> None:
+    rewrite_features(registry, lambda features: dict(reversed(features.items())))
+    with pytest.raises(IncompatibleModelVersion, match="other features or labels"):
+        load(registry, "1", 10**9)
+
+
+def test_another_wording_of_what_a_feature_means_keeps_a_version_in_service(registry: Registry) -> None:
+    rewrite_features(registry, lambda features: {name: {**one, "description": "new"} for name, one in features.items()})
+    assert load(registry, "1", 10**9).version == "1"
 
 
 def test_without_a_champion_nothing_serves(tmp_path: Path) -> None:

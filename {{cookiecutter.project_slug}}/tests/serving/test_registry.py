@@ -25,7 +25,7 @@ def candidate(registry: Registry) -> Callable[..., Path]:
             run=run,
             created_at=now(),
             files={"model.onnx": FileRecord.of(run.encode())},
-            features={},
+            features={"properties": {"x": {}}},
             labels=list(labels),
             hyperparameters={},
             metrics={"balanced_accuracy": score},

@@ -15,6 +15,7 @@ from ..errors import (
     NotAuthenticated,
 )
 from ..ml import Model
+from ..ml.manifest import Manifest
 from ..serving import champion
 from ..serving.registry import Registry
 from .auth import require
@@ -34,13 +35,14 @@ Version = Annotated[str, Path(description="Number of the version.", examples=["1
 @router.get("", dependencies=[require("predict")])
 def list_versions(registry: ModelRegistry) -> ModelVersions:
     """List all versions, newest first."""
-    return ModelVersions(model=Model.name, versions=list(_readable(registry)))
+    return ModelVersions(model=Model.name, versions=list(_readable(registry, registry.champion())))
 
 
 @router.get("/{version}", dependencies=[require("predict")], responses=documented(ModelVersionNotFound, BadInput))
 def get_version(version: Version, registry: ModelRegistry) -> ModelVersionDetails:
     """Show how a version was made and how good it is."""
-    return ModelVersionDetails(**describe(registry, version).model_dump(), manifest=registry.manifest(version))
+    manifest = registry.manifest(version)
+    return ModelVersionDetails(**describe(version, manifest, registry.champion()).model_dump(), manifest=manifest)
 
 
 @router.post(
@@ -51,24 +53,23 @@ def get_version(version: Version, registry: ModelRegistry) -> ModelVersionDetail
 def promote(version: Version, services: EverythingBehind) -> ModelVersion:
     """Make a version the one that serves: roll back, or forward. All serving processes follow within two seconds."""
     champion.promote(services.registry, version, services.settings.max_model_bytes)
-    return describe(services.registry, version)
+    return describe(version, services.registry.manifest(version), version)
 
 
-def _readable(registry: Registry) -> Iterator[ModelVersion]:
+def _readable(registry: Registry, champion: str | None) -> Iterator[ModelVersion]:
     """Describe the versions that can be; one broken record must not hide the others."""
     for version in registry.versions():
         try:
-            yield describe(registry, version)
+            yield describe(version, registry.manifest(version), champion)
         except (InvalidModelVersion, ModelVersionNotFound) as error:
             log.warning("version %s is not listed: %s", version, error.detail)
 
 
-def describe(registry: Registry, version: str) -> ModelVersion:
-    """Return a version in short."""
-    manifest = registry.manifest(version)
+def describe(version: str, manifest: Manifest, champion: str | None) -> ModelVersion:
+    """Return a version in short; `champion` is the one that serves."""
     return ModelVersion(
         version=version,
-        champion=version == registry.champion(),
+        champion=version == champion,
         created_at=manifest.created_at,
         metrics=manifest.metrics,
     )

@@ -22,6 +22,11 @@ MAX_FAULTS = 20
 log = logging.getLogger(__name__)
 
 
+def problem_type(slug: str) -> str:
+    """Return the address of the page that explains a kind of problem."""
+    return f"{about().documentation}/errors.html#{slug}"
+
+
 class FaultReport(BaseModel):
     """One thing that is wrong with the request."""
 
@@ -38,7 +43,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    type: str = Field(examples=[f"{about().documentation}/errors.html#invalid-input"])
+    type: str = Field(examples=[problem_type("invalid-input")])
     """A page that explains this kind of problem; stable, so programs can tell kinds apart by it."""
     title: str = Field(examples=["Invalid input"])
     """The kind of problem, for people."""
@@ -48,11 +53,6 @@ class Problem(BaseModel):
     """What is wrong this time and what to do about it, for people."""
     errors: list[FaultReport] | None = None
     """The first things that are wrong with the request, if it is at fault."""
-
-
-def problem_type(slug: str) -> str:
-    """Return the address of the page that explains a kind of problem."""
-    return f"{about().documentation}/errors.html#{slug}"
 
 
 def problem_response(error: ServiceError, headers: dict[str, str] | None = None) -> Response:

@@ -80,6 +80,10 @@ class Manifest(Record):
     libraries: dict[str, str]
     """Versions of the libraries that made it."""
 
+    def predicts(self) -> tuple[list[str], list[str]]:
+        """Return the names of the features, in order, and of the classes; versions that differ here are not alike."""
+        return list(self.features["properties"]), self.labels
+
 
 def now() -> datetime:
     """Return the time in UTC, to the second."""

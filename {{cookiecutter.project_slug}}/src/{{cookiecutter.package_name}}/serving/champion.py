@@ -31,9 +31,7 @@ def load(registry: Registry, version: str, max_bytes: int) -> Served:
         IncompatibleModelVersion: it was trained for other features or labels.
 
     """
-    manifest = registry.manifest(version)
-    if (manifest.features, manifest.labels) != (Model.Features.model_json_schema(), list(Model.labels)):
-        raise IncompatibleModelVersion(f"Version {version} was trained for other features or labels. Train a new one.")
+    check_fit(registry, version)
     content = registry.read(version, "model.onnx", max_bytes)
     try:
         model = OnnxClassifier(content)
@@ -43,6 +41,19 @@ def load(registry: Registry, version: str, max_bytes: int) -> Served:
     if answer.probability.shape != (1, len(Model.labels)):
         raise InvalidModelVersion(f"model.onnx of version {version} does not tell {len(Model.labels)} classes apart.")
     return Served(version, model)
+
+
+def check_fit(registry: Registry, version: str) -> None:
+    """Make sure that a version was trained for the features, in this order, and the labels that this service has.
+
+    Raises:
+        ModelVersionNotFound: there is no such version.
+        InvalidModelVersion: its record cannot be read.
+        IncompatibleModelVersion: it was trained for others.
+
+    """
+    if registry.manifest(version).predicts() != (list(Model.Features.names()), list(Model.labels)):
+        raise IncompatibleModelVersion(f"Version {version} was trained for other features or labels. Train a new one.")
 
 
 def promote(registry: Registry, version: str, max_bytes: int) -> None:

@@ -186,7 +186,7 @@ class Registry:
             return Decision(promoted=True, reason="the champion cannot be read")
         if old is None:
             return Decision(promoted=True, reason="it is the first version")
-        if (old.features, old.labels) != (new.features, new.labels):
+        if old.predicts() != new.predicts():
             return Decision(promoted=True, reason=f"the champion, version {champion}, has other features or labels")
         better = new.metrics[SCORE] >= old.metrics[SCORE] - tolerance
         same = old.dataset.fingerprint == new.dataset.fingerprint
