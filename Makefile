@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. They need make and Python 3.11, 3.12 or 3.13, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format docs lock tree clean
+.PHONY: help demo test quick lint format docs lock tree catalogues clean
 
 # Neither an environment that happens to be active nor the settings of a surrounding make may redirect this one.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
@@ -18,7 +18,7 @@ EXAMPLE := build/example/iris-api
 TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile | awk -F ' - ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile | awk -F ' - ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 demo: $(READY) ## Write the default project to build/, train it, serve it at https://localhost:8443
 	@if test -f $(DEMO).written && test -z "$$(find $(TEMPLATE) -newer $(DEMO).written -type f ! -path '*/__pycache__/*')"; then \
@@ -48,10 +48,9 @@ format: $(READY) ## Put the code into its standard form
 docs: $(READY) ## Build the handbook to docs/_build/html, with the site of the default project in example/
 	rm -rf $(EXAMPLE) docs/_build
 	$(RUN)sphinx-build -W --keep-going -n -b html -d docs/_build/doctrees docs docs/_build/html
-	$(RUN)mlapi new --no-input --output-dir $(dir $(EXAMPLE)) 2>/dev/null
+	$(RUN)mlapi new --no-input --output-dir $(dir $(EXAMPLE)) docs_languages=en+fr 2>/dev/null
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(EXAMPLE) docs PYTHON=$(PYTHON)
 	cp -R $(EXAMPLE)/docs/_build/html docs/_build/html/example
-	rm -rf docs/_build/html/example/.doctrees
 	@echo "The handbook is in docs/_build/html/index.html."
 
 lock: $(READY) ## Bring the template's lock and the lists that follow from it up to date (UPGRADE=1: with the newest versions)
@@ -62,6 +61,10 @@ lock: $(READY) ## Bring the template's lock and the lists that follow from it up
 tree: $(READY) ## Write down the lists of files that generated projects have (a test compares them)
 	$(RUN)python tools/trees.py
 	@git diff --stat -- tests/tree
+
+catalogues: $(READY) ## Bring the translations of the template's pages up to date with them (what changed is marked)
+	$(RUN)python tools/catalogues.py
+	@git diff --stat -- '{{cookiecutter.project_slug}}/docs/locale'
 
 clean: ## Remove what the other commands made
 	rm -rf .venv build dist docs/_build .mypy_cache .pytest_cache .ruff_cache

@@ -12,7 +12,7 @@ author = "The MLAPI Template authors"
 project_copyright = f"2026, {author}"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx_copybutton", "command_line", "levels"]
+extensions = ["myst_parser", "sphinx_copybutton", "command_line", "levels", "statements"]
 exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

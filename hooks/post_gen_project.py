@@ -8,8 +8,12 @@ import shutil
 from pathlib import Path
 
 PACKAGE = "{{ cookiecutter.package_name }}"
-CI = "{{ cookiecutter.ci }}"
-PIPELINES = {"gitlab": Path(".gitlab-ci.yml"), "github": Path(".github")}
+PROBLEM = "{{ cookiecutter.problem }}"
+# What belongs to one answer of a question only.
+BELONGINGS = {
+    "{{ cookiecutter.ci }}": {"gitlab": Path(".gitlab-ci.yml"), "github": Path(".github")},
+    "{{ cookiecutter.docs_languages }}": {"en+fr": Path("docs/locale")},
+}
 
 
 def name_the_package(folder: Path) -> None:
@@ -20,14 +24,22 @@ def name_the_package(folder: Path) -> None:
             path.write_text(re.sub(r"\bpackage_name\b", PACKAGE, text), encoding="utf-8", newline="\n")
 
 
-def keep_one_pipeline() -> None:
-    """Remove what belongs to a service that the project is not built on."""
-    for service, path in PIPELINES.items():
-        if service != CI:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+def lay_out_the_example() -> None:
+    """Put the files of the chosen problem's example in place."""
+    shutil.copytree(Path("problems") / PROBLEM, ".", dirs_exist_ok=True)
+    shutil.rmtree("problems")
+
+
+def keep_what_was_chosen() -> None:
+    """Remove what belongs to another answer than the one that was given."""
+    for answer, belongings in BELONGINGS.items():
+        for choice, path in belongings.items():
+            if choice != answer:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 if __name__ == "__main__":
-    keep_one_pipeline()
+    lay_out_the_example()
+    keep_what_was_chosen()
     for name in ("tests", "notebooks", "benchmarks"):
         name_the_package(Path(name))

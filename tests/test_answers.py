@@ -13,6 +13,7 @@ from workbench import AWKWARD, BIN, ROOT, SLUG, TEMPLATE, run, words
 
 RULES = runpy.run_path(str(ROOT / "hooks" / "pre_gen_project.py"), run_name="rules")
 QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+CHOICES = [name for name, value in QUESTIONS.items() if isinstance(value, list)]
 problem: Callable[[str, object], str] = RULES["problem"]
 
 # Harmless characters, put together to end a string of Python or TOML.
@@ -147,7 +148,11 @@ HOSTILE = [
             ),
         )
     ),
-    *((name, text) for name in ("license", "problem", "ci") for text in ("", "WTFPL", "mit", "MIT\n")),
+    *(
+        (name, text)
+        for name in ("license", "problem", "ci", "docs_languages")
+        for text in ("", "WTFPL", "mit", "MIT\n")
+    ),
 ]
 LEGITIMATE = [
     *AWKWARD.items(),
@@ -167,13 +172,14 @@ LEGITIMATE = [
         ("repository_url", text)
         for text in ("https://a/b", "https://git.sr.ht/~zoe/iris", "https://127.0.0.1:8443/a.b/c-d_e")
     ),
-    *((name, value) for name in ("license", "problem", "ci") for value in QUESTIONS[name]),
+    *((name, value) for name in ("license", "problem", "ci", "docs_languages") for value in QUESTIONS[name]),
     ("something_else", "{{ anything }}"),
 ]
 
 
 @pytest.mark.parametrize(("name", "text"), HOSTILE, ids=ascii)
 def test_a_bad_answer_is_refused_in_one_line_that_says_what_is_allowed(name: str, text: str) -> None:
+    """Checklist 44."""
     line = problem(name, text)
     assert line.startswith(f"{name}: ")
     assert " Allowed: " in line
@@ -207,6 +213,7 @@ def test_every_question_has_a_rule_and_every_choice_a_label() -> None:
 
 
 def test_no_distribution_of_the_lock_may_give_a_project_its_name() -> None:
+    """Checklist 44."""
     lock = (TEMPLATE / "uv.lock").read_text(encoding="utf-8")
     names = {package["name"] for package in tomllib.loads(lock)["package"]} - {"{{ cookiecutter.project_slug }}"}
     assert len(names) > 50
@@ -251,6 +258,7 @@ def test_plain_cookiecutter_refuses_and_leaves_nothing(
     ("name", "text"), [*WHOLE_WAY, ("project_name", "{{ 7 * 7 }}"), ("license", "WTFPL")], ids=ascii
 )
 def test_mlapi_refuses_and_leaves_nothing(name: str, text: str, tmp_path: Path, environ: dict[str, str]) -> None:
+    """Checklist 44."""
     done = run(
         *(BIN / "mlapi", "new", "--no-input", "--output-dir", tmp_path / "out", f"{name}={text}"),
         environ=environ,

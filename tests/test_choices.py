@@ -1,5 +1,7 @@
 """Which files a choice brings, and where a project's documentation is said to be."""
 
+import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -8,32 +10,45 @@ import pytest
 from workbench import BIN, ROOT, SLUG, files, run, words
 
 TREES = ROOT / "tests" / "tree"
+QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 
 
 def generated(folder: Path, environ: dict[str, str], **answers: str) -> Path:
     run(BIN / "mlapi", "new", "--no-input", "--output-dir", folder, *words(answers), environ=environ)
-    return folder / answers.get("project_slug", SLUG)
+    (project,) = folder.iterdir()
+    return project
 
 
-@pytest.mark.parametrize("ci", ["gitlab", "github"])
-def test_a_project_has_exactly_the_files_of_its_choice(ci: str, tmp_path: Path, environ: dict[str, str]) -> None:
+def tree(name: str) -> set[str]:
+    """Read a list of files, with the package called alike in all of them."""
+    lines = (TREES / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return {re.sub(r"^src/[^/]+/", "src/package_name/", line) for line in lines}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in TREES.iterdir()))
+def test_a_project_has_exactly_the_files_of_its_choice(name: str, tmp_path: Path, environ: dict[str, str]) -> None:
     """Run `make tree` after adding or removing a file of the template, and look at the difference."""
-    expected = (TREES / f"{ci}.txt").read_text(encoding="utf-8").splitlines()
-    assert list(files(generated(tmp_path, environ, ci=ci))) == expected
+    question, _, choice = name.partition("-")
+    answers = {question: choice} if choice else {}
+    expected = (TREES / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    assert list(files(generated(tmp_path, environ, **answers))) == expected
 
 
-def test_the_choices_differ_by_the_pipeline_and_nothing_else() -> None:
-    trees = {path.stem: set(path.read_text(encoding="utf-8").splitlines()) for path in TREES.iterdir()}
-    assert sorted(trees) == ["github", "gitlab"]
-    assert trees["gitlab"] - trees["github"] == {".gitlab-ci.yml"}
-    assert trees["github"] - trees["gitlab"] == {".github/workflows/ci.yml"}
+def test_there_is_a_list_for_each_choice_that_decides_about_files() -> None:
+    others = [f"{name}-{choice}" for name in ("problem", "ci") for choice in QUESTIONS[name][1:]]
+    assert sorted(path.stem for path in TREES.iterdir()) == sorted(["default", *others])
+
+
+def test_pipelines_differ_by_one_file() -> None:
+    assert tree("default") - tree("ci-github") == {".gitlab-ci.yml"}
+    assert tree("ci-github") - tree("default") == {".github/workflows/ci.yml"}
 
 
 def test_plain_cookiecutter_leaves_no_other_pipeline_either(
     clone: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     run(BIN / "cookiecutter", clone, "--no-input", "--output-dir", tmp_path, "ci=github", environ=environ)
-    assert list(files(tmp_path / SLUG)) == (TREES / "github.txt").read_text(encoding="utf-8").splitlines()
+    assert list(files(tmp_path / SLUG)) == (TREES / "ci-github.txt").read_text(encoding="utf-8").splitlines()
     assert not (tmp_path / SLUG / ".gitlab-ci.yml").exists()
 
 

@@ -115,7 +115,7 @@ def test_options_stand_anywhere(tmp_path: Path, environ: dict[str, str]) -> None
         (("licence=MIT",), "mlapi: there is no question 'licence': did you mean license?"),
         (("_copy_without_render=x",), "mlapi: there is no question '_copy_without_render'"),
         (("__project_name=x",), "mlapi: there is no question '__project_name'"),
-        (("xyz=1",), "mlapi: there is no question 'xyz'. The questions are project_name, project_slug, "),
+        (("xyz=1",), "mlapi: there is no question 'xyz'. The questions are problem, project_name, "),
         (("MIT",), "mlapi: 'MIT' is not of the form NAME=VALUE"),
         (("license=MIT", "license=MIT"), "mlapi: license is given twice"),
         (("--output-dir=a{{b}}",), "holds braces"),
@@ -172,7 +172,10 @@ def test_without_a_terminal_it_says_so_instead_of_asking(tmp_path: Path, environ
 def test_a_bad_answer_is_asked_for_again(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "wine").mkdir()
     terminal = Terminal(new("author_name=Ada", "author_email=ada@example.com"), environ, tmp_path)
-    terminal.until("[Iris API]")
+    terminal.until("2  Regression: ")
+    terminal.until("> ")
+    terminal.type("2\n")
+    terminal.until("[House Prices API]")
     terminal.until("> ")
     terminal.type("{{ wine }}\n")
     terminal.until("project_name: '{{ wine }}' holds '{' (U+007B). Allowed: ")
@@ -197,10 +200,14 @@ def test_a_bad_answer_is_asked_for_again(tmp_path: Path, environ: dict[str, str]
     terminal.until("2  GitHub Actions and GitHub Pages")
     terminal.until("> ")
     terminal.type("2\n")
+    terminal.until("2  English, and a French translation beside it")
+    terminal.until("> ")
+    terminal.type("2\n")
     terminal.until("Next:")
     assert terminal.end() == (0, f"{tmp_path / 'wine-quality'}\n")
     assert "Apache License" in (tmp_path / "wine-quality" / "LICENSE").read_text(encoding="utf-8")
     assert (tmp_path / "wine-quality" / ".github" / "workflows" / "ci.yml").is_file()
+    assert (tmp_path / "wine-quality" / "docs" / "locale" / "fr").is_dir()
 
 
 def test_colour_is_for_terminals_whose_user_wants_it(tmp_path: Path, environ: dict[str, str]) -> None:

@@ -16,14 +16,6 @@ STRAIGHT = str.maketrans("‘’“”", "''\"\"")
 SHORT, LONG = "abd", "long_" * 7 + "names"
 
 
-@pytest.mark.parametrize("target", ["lint", "test", "docs"])
-def test_its_own_checks_pass(target: str, installed: Path, environ: dict[str, str]) -> None:
-    done = run("make", target, environ=environ, cwd=installed)
-    if target == "test":
-        assert re.search(r"\b\d+ passed", done.stdout)
-        assert not re.search(r"\b\d+ (failed|error)", done.stdout)
-
-
 def test_there_is_nothing_to_reformat(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     folder = shutil.copytree(installed, tmp_path / SLUG, ignore=shutil.ignore_patterns(".venv", ".*_cache", "docs"))
     before = contents(folder)
@@ -65,5 +57,43 @@ def test_checks_leave_nothing_that_git_would_track(installed: Path, environ: dic
         status = run("git", "ls-files", "-o", "--exclude-standard", environ=environ, cwd=installed).stdout.splitlines()
     finally:
         shutil.rmtree(installed / ".git")
-    assert sorted(status) == (ROOT / "tests" / "tree" / "gitlab.txt").read_text(encoding="utf-8").splitlines()
+    assert sorted(status) == (ROOT / "tests" / "tree" / "default.txt").read_text(encoding="utf-8").splitlines()
     assert set(status) < set(names)
+
+
+def test_its_site_is_not_built_with_gaps_in_it(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    """Each is named with its place: a setting and a function without docstring, a link to nowhere, an empty section."""
+    folder = shutil.copytree(project, tmp_path / SLUG)
+    package = folder / "src" / "iris_api"
+
+    def change(path: Path, old: str, new: str) -> None:
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    change(package / "settings.py", "    port: ", "    colour: str = 'red'\n    port: ")
+    change(package / "durable.py", "\ndef ", "\ndef undescribed() -> None:\n    pass\n\n\ndef ")
+    change(folder / "docs" / "how-to" / "tls.md", "\n## ", "\n[Nowhere](nowhere.md)\n\n## ")
+    card = folder / "docs" / "markdown" / "model.md"
+    text = card.read_text(encoding="utf-8")
+    card.write_text(re.sub(r"(?s)(## Limits\n).*?(?=\n## )", r"\1\nTODO\n", text), encoding="utf-8")
+    done = run("make", "docs", environ=environ, cwd=folder, expect=2)
+    for fault in (
+        "The setting colour has no docstring: write one below it in src/iris_api/settings.py",
+        "iris_api.durable.undescribed has no docstring",
+        "how-to/tls.md:",
+        "'nowhere.md'",
+        "the section 'Limits' of the model card is not filled in",
+    ):
+        assert fault in done.stdout + done.stderr, fault
+
+
+def test_a_snippet_that_no_longer_runs_fails_the_tests(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    folder = shutil.copytree(project, tmp_path / SLUG)
+    page = folder / "docs" / "how-to" / "index.md"
+    text = page.read_text(encoding="utf-8")
+    assert "$ iris-api --version" in text
+    page.write_text(text.replace("$ iris-api --version", "$ iris-api --edition"), encoding="utf-8")
+    command = (UV, "run", "--locked", "--no-default-groups", "--group", "dev", "pytest", "-q", "-k", "how-to/index")
+    done = run(*command, "tests/docs/test_pages.py", environ=environ, cwd=folder, expect=1)
+    assert re.search(r"docs/how-to/index.md:\d+: iris-api --edition exits with 2", done.stdout)

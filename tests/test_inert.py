@@ -46,6 +46,7 @@ def test_what_the_service_says_of_itself_is_what_was_answered(awkward: Path) -> 
 
 
 def test_every_toml_parses(awkward: Path) -> None:
+    """Checklist 44."""
     found = [tomllib.loads(text) for text in parsed(awkward, ".toml", "uv.lock").values()]
     assert len(found) >= 3
 
@@ -72,6 +73,7 @@ def test_every_json_parses(awkward: Path) -> None:
 
 
 def test_python_compiles_and_is_that_of_the_default_project(awkward: Path, project: Path) -> None:
+    """Checklist 44."""
     for name, text in parsed(awkward, ".py").items():
         compile(text, name, "exec")
     ours = {name.replace("l_ete_2026", "iris_api"): text for name, text in parsed(awkward, ".py").items()}
@@ -102,6 +104,7 @@ def rendered(text: str) -> Headings:
 
 
 def test_markdown_renders_the_answers_as_they_are(awkward: Path, project: Path) -> None:
+    """Checklist 44."""
     for name, text in parsed(awkward, ".md").items():
         ours, theirs = rendered(text), rendered((project / name).read_text(encoding="utf-8"))
         assert ours.tags == theirs.tags, f"an answer became markup in {name}"

@@ -79,7 +79,7 @@ def test_the_installed_wheel_writes_the_same_without_a_network(
 ) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     run(UV, "venv", "--quiet", tmp_path / "venv", environ=environ)
-    run(UV, "pip", "install", "--quiet", "--offline", "--compile-bytecode", "--python", python, wheel, environ=environ)
+    run(UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, wheel, environ=environ)
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
     offline = environ | {"PYTHONPATH": str(tmp_path)}
     assert run(python, "-c", "import socket; socket.create_connection(('127.0.0.1', 9))", environ=offline, expect=1)

@@ -1,5 +1,6 @@
 """The upkeep of the template: its lock, the names that a project may not take, the lists of files."""
 
+import hashlib
 import re
 import runpy
 import shutil
@@ -16,6 +17,10 @@ with_lists: Callable[[str, Mapping[str, set[str]]], str] = RELOCK["with_lists"]
 HOOK = (ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
 LOCK = (TEMPLATE / "uv.lock").read_text(encoding="utf-8")
 OF_A_PROJECT = LOCK.replace("{{ cookiecutter.project_slug }}", "iris-api")
+
+
+HOUSES = runpy.run_path(str(ROOT / "tools" / "house_prices.py"), run_name="houses")
+SHIPPED = TEMPLATE / "problems" / "regression" / "src" / "{{cookiecutter.package_name}}" / "ml" / "data"
 
 
 def rules(hook: str, tmp_path: Path) -> dict[str, Any]:
@@ -95,3 +100,36 @@ def test_after_the_upkeep_nothing_is_left_to_do(clone: Path, tmp_path: Path, env
         run(BIN / "python", *command, environ=here, cwd=folder)
     after = {name: found for name, found in contents(folder).items() if "__pycache__" not in name}
     assert [name for name in after.keys() | before.keys() if after.get(name) != before.get(name)] == []
+
+
+def sale(number: int, **changed: str) -> dict[str, str]:
+    usual = dict.fromkeys(HOUSES["COLUMNS"].values(), "3") | {"waterfront": "0", "lat": "47.5112", "long": "-122.257"}
+    return usual | {"id": f"{number:010}", "date": "20140502T000000", "price": str(number)} | changed
+
+
+def test_the_sample_of_house_prices_takes_each_home_once_and_tells_no_address() -> None:
+    sales = [
+        *(sale(number) for number in range(100, 200)),
+        sale(100, price="99", date="20150101T000000"),
+        *(sale(number, **{room: "0"}) for number, room in ((300, "bedrooms"), (301, "bathrooms"))),
+        sale(302, bedrooms="33"),
+    ]
+    header, *rows = HOUSES["sample"](sales, 1000)
+    assert header == [*HOUSES["COLUMNS"]]
+    assert sorted(float(row[-1]) for row in rows) == [99, *range(101, 200)]
+    assert {row[header.index("latitude")] for row in rows} == {"47.51"}
+    assert {row[header.index("condition")] for row in rows} == {"average"}
+    assert [*HOUSES["sample"](reversed(sales), 10)][1:] == rows[:10], "the order of the input does not matter"
+
+
+def test_another_table_of_houses_is_refused(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "other.csv").write_text("id,price\n1,2\n", encoding="ascii")
+    done = run(BIN / "python", ROOT / "tools" / "house_prices.py", tmp_path / "other.csv", environ=environ, expect=1)
+    assert "is not the published table" in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_table_that_is_shipped_is_the_one_that_was_drawn() -> None:
+    table = (SHIPPED / "house_prices.csv").read_bytes()
+    assert hashlib.sha256(table).hexdigest() == HOUSES["DRAWN"]
+    assert "CC0 1.0" in (SHIPPED / "NOTICE").read_text(encoding="utf-8")

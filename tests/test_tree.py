@@ -9,8 +9,8 @@ from workbench import ROOT, TEMPLATE, files, texts
 
 PYTHON = sorted([*(ROOT / "hooks").glob("*.py"), *TEMPLATE.rglob("*.py")])
 JINJA = re.compile(r"\{\{ *cookiecutter|\{%.*%\}|\{#.*#\}")
-# Written for browsers or by people for people: braces belong to their language.
-VERBATIM = {".js", ".css", ".py"}
+# Written for browsers or by people for people, or a template of the documentation: braces belong to their language.
+VERBATIM = {".js", ".css", ".html", ".py"}
 
 
 @pytest.mark.parametrize("kind", ["project", "awkward"])

@@ -1,11 +1,17 @@
 """What the tests build with: clean environments, commands that are watched, projects, trees of files."""
 
+import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -13,6 +19,8 @@ TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 BIN = Path(sys.executable).parent
 UV = str(Path(shutil.which(os.environ.get("UV", "uv")) or BIN / "uv").absolute())
 SLUG = "iris-api"
+PROBLEMS: list[str] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["problem"]
+DEADLINE = 300.0
 
 # Every kind of character that an answer may hold and that means something in one of the generated languages.
 AWKWARD = {
@@ -24,7 +32,7 @@ AWKWARD = {
     "license": "Apache-2.0",
 }
 # What would lead commands astray: the surrounding make, the active environment, the settings of the user.
-ASTRAY = re.compile(r"MAKE|MFLAGS|VIRTUAL_ENV|UV_PROJECT|PYTHON|PYTEST|COOKIECUTTER|IRIS_API|NO_COLOR")
+ASTRAY = re.compile(r"MAKE|MFLAGS|VIRTUAL_ENV|UV_PROJECT|PYTHON|PYTEST|COOKIECUTTER|[A-Z_]+_API_|NO_COLOR")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -94,3 +102,61 @@ def tracked() -> list[str]:
         encoding="utf-8",
     )
     return sorted({name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()})
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(target: str, folder: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Run `make TARGET` until it prints its curl line; yields that line and all lines so far, then stops by Ctrl-C."""
+    process = subprocess.Popen(
+        ["make", target],
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    lines: list[str] = []
+    printed = threading.Event()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            if "curl " in line:
+                printed.set()
+        printed.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert printed.wait(DEADLINE), lines
+        curl = next((line for line in lines if "curl " in line), "")
+        assert curl, "\n".join(lines)
+        yield curl[curl.index("curl ") :], lines
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(30)
+        reader.join(30)
+        if process.stdout:
+            process.stdout.close()
+
+
+def answer(curl: str, folder: Path, environ: Mapping[str, str]) -> dict[str, object]:
+    """Paste a curl line into a shell until the service answers, and return the answer."""
+    ends = time.monotonic() + 60
+    while True:
+        done = run("bash", "-c", curl, environ=environ, cwd=folder, expect=None)
+        if done.returncode == 0 and done.stdout.startswith("{"):
+            found: dict[str, object] = json.loads(done.stdout)
+            return found
+        assert time.monotonic() < ends, f"{curl}\n{done.stdout}\n{done.stderr}"
+        time.sleep(0.2)

@@ -13,14 +13,20 @@ project = ABOUT.name
 author = ABOUT.author
 copyright = f"%Y, {author}"  # noqa: A001 - Sphinx asks for this name
 version = release = VERSION
-language = "en"
 exclude_patterns = ["_build", "_ext"]
+
+# In which languages: English, and what has catalogues in `locale` (see how-to/translate.md)
+language = "en"
+locale_dirs = ["locale"]
+gettext_compact = False  # a catalogue for each page
+gettext_location = False
 
 # How it is read
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
+    "languages",
     "mathml",
     "site_pages",
 ]
@@ -40,6 +46,7 @@ autodoc_typehints_format = "short"
 html_theme = "furo"
 html_title = f"{project} {version}"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
 html_favicon = "_static/favicon.svg"
@@ -60,8 +67,16 @@ _title, _author = (texescape.escape(text, latex_engine) for text in (project, au
 latex_documents = [("index", f"{ABOUT.slug}.tex", _title, _author, "manual", True)]
 latex_elements = {
     "papersize": "a4paper",
-    "tableofcontents": r"\renewcommand{\contentsname}{Contents}\sphinxtableofcontents",
     "extraclassoptions": "openany,oneside",
+    "tableofcontents": r"\renewcommand{\contentsname}{Contents}\sphinxtableofcontents",
+    # A chapter begins with its title, not with a third of a page, and columns are as wide as the names in them.
+    "fncychap": "",
+    "preamble": r"""
+\titleformat{\chapter}{\sffamily\bfseries\huge}{\thechapter}{0.8em}{}
+\titlespacing*{\chapter}{0pt}{-1em}{1em}
+\setlength{\tymin}{80pt}
+""",
+    "printindex": r"\footnotesize\raggedright\printindex",
     "fontpkg": r"\setmainfont{DejaVu Serif}\setsansfont{DejaVu Sans}\setmonofont[Scale=0.85]{DejaVu Sans Mono}",
     "sphinxsetup": "verbatimwithframe=false, VerbatimColor={RGB}{245,246,248}",
 }

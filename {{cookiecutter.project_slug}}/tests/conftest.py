@@ -1,9 +1,13 @@
 """What the tests share: settings in a directory of their own, a registry with a trained version, the application."""
 
+import csv
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -11,6 +15,8 @@ from fastapi.testclient import TestClient
 from package_name.api.app import create_app
 from package_name.jobs.train import train_now
 from package_name.ml import Model
+from package_name.ml.base import Interval
+from package_name.serving.champion import Served
 from package_name.serving.registry import Registry
 from package_name.settings import PREFIX, Settings
 
@@ -59,6 +65,45 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def rows() -> list[list[float]]:
+def rows() -> list[list[Any]]:
     """One row that is valid."""
     return [list(Model.Features.example().values())]
+
+
+Table = Callable[..., str]
+
+
+@pytest.fixture
+def table() -> Table:
+    """Write rows of values as CSV, under a header with the features' names or another."""
+
+    def write(*rows: Sequence[Any], header: Sequence[str] = Model.Features.names()) -> str:
+        file = io.StringIO()
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+        return file.getvalue()
+
+    return write
+
+
+class Constant:
+    """What computes the same output for every row."""
+
+    def __init__(self, output: Any) -> None:
+        self.output = np.asarray(output, dtype=np.float32)
+
+    def compute(self, X: Any) -> Any:
+        return np.repeat(self.output, len(X), axis=0)
+
+
+@pytest.fixture
+def constant() -> Callable[..., Served]:
+    """Make a version 42 that answers each row as `Model.example_answer` shows, or computes another output."""
+    typical = getattr(Model, "typical", 0.0)
+    expected = np.eye(1, len(Model.labels)) if Model.labels else [[typical]]
+    interval = None if Model.labels else Interval(half_width=typical / 4, coverage=0.9, examples=99)
+
+    def make(value: float | None = None) -> Served:
+        model: Any = Constant(expected if value is None else np.full_like(expected, value))
+        return Served("42", model, interval)
+
+    return make

@@ -1,9 +1,11 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import package_name
@@ -12,7 +14,7 @@ from package_name.cli import main
 from package_name.ml import Model
 from package_name.settings import PREFIX, Settings
 
-TABLE = f"{','.join(Model.Features.names())}\n{','.join(map(str, Model.Features.example().values()))}\n"
+Table = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -30,12 +32,15 @@ def test_the_version_and_the_help_are_printed(capsys: pytest.CaptureFixture[str]
         assert expected in capsys.readouterr().out
 
 
-def test_predictions_are_printed_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text(TABLE)
+def test_predictions_are_printed_as_json(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, rows: list[list[Any]], table: Table
+) -> None:
+    (tmp_path / "rows.csv").write_text(table(*rows), encoding="utf-8")
     assert main(["predict", str(tmp_path / "rows.csv")]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["version"] == "1"
-    assert answer["label"][0] in Model.labels
+    assert set(answer) == {"model", "version", *Model.example_answer().lists()}
+    assert len(answer["prediction"]) == 1
 
 
 def test_a_training_prints_its_record_and_talks_on_standard_error(
@@ -46,13 +51,34 @@ def test_a_training_prints_its_record_and_talks_on_standard_error(
     printed = capsys.readouterr()
     record = json.loads(printed.out)
     assert (record["version"], record["promoted"]) == ("1", False)
-    assert set(record["metrics"]) >= {"balanced_accuracy"}
+    assert set(record["metrics"]) >= {Model.score}
     assert "does not serve" in printed.err
     assert main(["models", "show", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["hyperparameters"]["seed"] == 4
     assert main(["models", "promote", "1"]) == 0
     assert main(["models", "list"]) == 0
     assert json.loads(capsys.readouterr().out) == {"champion": "1", "versions": ["1"]}
+
+
+def test_drift_is_printed_explained_and_drawn(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, rows: list[list[Any]], trained: Settings
+) -> None:
+    from package_name.monitoring.drift import Tallies
+    from package_name.serving.registry import Registry
+
+    X = Model.Features.matrix(rows * 1500)
+    reference = Registry(trained.models_dir, Model.name).manifest("1").reference
+    watch = Tallies(trained.data_dir / "drift", 7).watch("1", reference)
+    watch.see(X, np.zeros(len(X)))
+    watch.flush()
+    assert main(["drift", "--plot", str(tmp_path / "drift.png")]) == 0
+    printed = capsys.readouterr()
+    features = json.loads(printed.out)["features"]
+    assert set(features) == set(reference)
+    assert any(one["drifted"] for one in features.values()), "the same row, 1500 times, is not like the training"
+    assert "other than in training" in printed.err
+    assert (tmp_path / "drift.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["drift", "--plot", str(tmp_path / "drift.xyz")]) == 1
 
 
 def test_keys_are_made_listed_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +106,7 @@ def test_the_openapi_document_is_printed(capsys: pytest.CaptureFixture[str]) -> 
         (["train", "seed=x"], 1, "'seed=x' is not NAME=VALUE"),
         (["train", "sed=1"], 1, "sed: Extra inputs are not permitted"),
         (["models", "show", "9"], 1, "There is no such version"),
+        (["models", "track", "1"], 1, f"set {PREFIX}MLFLOW_URL"),
         (["serve", "--port", "x"], 2, f"{PREFIX}PORT: "),
         (["serve", "--tls-certfile", "x"], 2, "go together"),
         (["serve", "--host", "0.0.0.0"], 1, "keys create"),  # noqa: S104
@@ -119,7 +146,7 @@ def run(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # noqa: S603
 
 
-def test_the_module_runs_as_a_command_and_reads_standard_input() -> None:
-    done = run("predict", input=TABLE)
+def test_the_module_runs_as_a_command_and_reads_standard_input(rows: list[list[Any]], table: Table) -> None:
+    done = run("predict", input=table(*rows))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == Model.name

@@ -8,7 +8,7 @@ EXAMPLE = (Path(__file__).parent.parent / ".env.example").read_text(encoding="ut
 
 def test_the_example_names_every_setting_with_its_meaning_and_default() -> None:
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else str(field.default)
+        default = "" if field.default is None or field.default == () else str(field.default)
         default = default.lower() if isinstance(field.default, bool) else default
         assert f"\n# {field.description}\n#{PREFIX}{name.upper()}={default}\n" in EXAMPLE, name
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from package_name.errors import KeysUnavailable
-from package_name.keys import KeyStore
+from package_name.keys import LOCAL, KeyStore
 
 
 @pytest.fixture
@@ -67,7 +67,18 @@ def test_another_process_sees_a_change_at_once(store: KeyStore, tmp_path: Path) 
 def test_admin_is_good_for_everything_and_others_for_themselves(store: KeyStore) -> None:
     admin, _ = store.create("ann", ["admin"])
     train, _ = store.create("bob", ["train"])
-    assert admin.allows("predict")
-    assert admin.allows("train")
-    assert train.allows("train")
-    assert not train.allows("predict")
+    assert admin.caller.allows("predict")
+    assert admin.caller.allows("train")
+    assert train.caller.allows("train")
+    assert not train.caller.allows("predict")
+
+
+def test_keys_of_one_owner_are_one_caller_that_owns_its_things_alone(store: KeyStore) -> None:
+    (first, _), (second, _), (other, _) = (store.create(owner, ["train"]) for owner in ("ann", "ann", "bob"))
+    assert first.caller.name == second.caller.name != other.caller.name
+    assert first.caller.credential != second.caller.credential
+    assert first.caller.owns(second.caller.name)
+    assert not first.caller.owns(other.caller.name)
+    assert not first.caller.owns(None)
+    assert LOCAL.owns(other.caller.name)
+    assert LOCAL.owns(None)

@@ -37,7 +37,18 @@ def test_a_setting_cannot_be_changed_later() -> None:
         ("DATASET_SHA256", "abc"),
         ("DATASET_URL", "file:///etc/passwd"),
         ("HOST", " "),
+        ("RATE_LIMIT", "0/second"),
+        ("RATE_LIMIT", "10/fortnight"),
+        ("QUOTA", "many"),
+        ("RATE_LIMIT_URL", "http://passwd"),
+        ("TRUSTED_PROXIES", "passwd.example"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example/passwd"),
+        ("OIDC_SCOPES", '{"team": "passwd"}'),
+        ("LOG_LEVEL", "loud"),
+        ("COMPRESS_OVER_BYTES", "0"),
         ("DATABASE_URL", "nonsense"),
+        ("MLFLOW_URL", "file:///etc/passwd"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
@@ -48,6 +59,32 @@ def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
         Settings()
     assert describe(refused.value).startswith(f"{PREFIX}{name}: ")
     assert "passwd" not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["password", "changeme", "CHANGE_ME"])
+@pytest.mark.parametrize(("name", "scheme"), [("DATABASE_URL", "postgresql"), ("RATE_LIMIT_URL", "redis")])
+def test_a_placeholder_is_no_password(monkeypatch: pytest.MonkeyPatch, name: str, scheme: str, password: str) -> None:
+    """Checklist 27."""
+    monkeypatch.setenv(f"{PREFIX}{name}", f"{scheme}://me:{password}@host/0")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert "choose a real one" in describe(refused.value)
+
+
+def test_a_limit_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}RATE_LIMIT", "none")
+    assert Settings().rate_limit is None
+
+
+def test_names_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}ALLOWED_HOSTS", " a.example, *.b.example ,")
+    assert Settings().allowed_hosts == ("a.example", "*.b.example")
+
+
+def test_who_trusts_a_proxy_or_an_issuer_asks_everybody_who_they_are() -> None:
+    assert not Settings().needs_key
+    assert Settings(trusted_proxies=("10.0.0.1",)).needs_key
+    assert Settings(oidc_issuer="https://login.example.com", oidc_audience="x").needs_key
 
 
 @pytest.mark.parametrize("place", ["environment", "file"])

@@ -58,9 +58,11 @@ def _operation(method: str, path: str, operation: Document, api: Document) -> It
     for status, answer in answers:
         if status.startswith("2"):
             yield from _success(status, answer, api)
+        elif status.startswith("3"):
+            yield f"Answers `{status} {HTTPStatus(int(status)).phrase}`: {answer['description']}\n"
     yield "| Problem | When |\n|---|---|"
     for status, answer in answers:
-        if not status.startswith("2"):
+        if status >= "400":
             yield f"| {status} {HTTPStatus(int(status)).phrase} | {answer['description']} |"
     yield "\n[What each problem means and what to do](../errors.md).\n"
 
@@ -77,8 +79,10 @@ def _parameter(parameter: Document, operation: str) -> str:
 def _request(body: Document, api: Document) -> Iterator[str]:
     for media_type, content in body["content"].items():
         if media_type == "multipart/form-data":
-            name = content["schema"]["$ref"].rpartition("/")[2]
-            fields = ", ".join(f"`{field}`" for field in api["components"]["schemas"][name]["properties"])
+            form = content["schema"]
+            if "$ref" in form:
+                form = api["components"]["schemas"][form["$ref"].rpartition("/")[2]]
+            fields = ", ".join(f"`{field}`" for field in form["properties"])
             yield f"Takes `{media_type}`: a form with the field {fields}.\n"
             continue
         optional = "" if body.get("required") else " It may be left out."
@@ -88,12 +92,16 @@ def _request(body: Document, api: Document) -> Iterator[str]:
 
 
 def _success(status: str, answer: Document, api: Document) -> Iterator[str]:
-    schema = answer["content"]["application/json"]["schema"]
     said = "" if answer["description"] == "Successful Response" else f" {answer['description']}"
-    yield f"Answers `{status} {HTTPStatus(int(status)).phrase}` with {kind(schema)}.{said}\n"
-    example = sample(schema, api)
-    if example:
-        yield _json(example)
+    phrase = f"`{status} {HTTPStatus(int(status)).phrase}`"
+    if not answer.get("content"):
+        yield f"Answers {phrase} without a body.{said}\n"
+    for media_type, content in answer.get("content", {}).items():
+        form = kind(content["schema"]) if media_type == "application/json" else f"`{media_type}`"
+        yield f"Answers {phrase} with {form}.{said}\n"
+        example = sample(content["schema"], api)
+        if example:
+            yield _json(example)
 
 
 def sample(schema: Document, api: Document) -> Any:

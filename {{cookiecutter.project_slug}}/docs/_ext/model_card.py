@@ -1,11 +1,15 @@
 """The model card: what the registry knows about the version that serves, and what its owner has to add."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+import languages
+from measures import called, meaning, rounded
 from project import PACKAGE, ROOT, Undocumented, load
+from sphinx.locale import _ as tr
+from sphinx.util.i18n import format_date
 
 SECTIONS = {
     "What it does": "what the model predicts, from what, for whom",
@@ -58,6 +62,7 @@ def write(part: str) -> str:
         "summary": summary,
         "features": features,
         "labels": labels,
+        "interval": interval,
         "data": data,
         "metrics": metrics,
         "hyperparameters": hyperparameters,
@@ -74,7 +79,8 @@ def write(part: str) -> str:
 def registry() -> Any:
     """Return the registry that the settings name; a relative path starts at the project's root."""
     settings = load("settings").Settings()
-    return load("serving.registry").Registry(ROOT / settings.models_dir, load("ml").Model.name)
+    name, allow = load("ml").Model.name, settings.allow_pickle
+    return load("serving.registry").Registry(ROOT / settings.models_dir, name, allow_pickle=allow)
 
 
 @cache
@@ -90,51 +96,89 @@ def champion() -> tuple[str, Any]:
 
 
 @cache
-def evaluation() -> Any:
-    """Return the examples held back from the champion, by the same split, and its answers to them."""
+def exported() -> Any:
+    """Return the model that serves, opened as the service opens it."""
+    number, _ = champion()
+    settings = load("settings").Settings()
+    try:
+        version = load("serving.champion").load(registry(), number, settings.max_model_bytes)
+    except load("errors").ServiceError as error:
+        raise Undocumented(f"The model cannot be described. {error.detail}") from error
+    return version.model
+
+
+@cache
+def examples() -> Any:
+    """Return the examples that the champion was made from."""
     number, manifest = champion()
-    training, onnx, download = load("ml.training"), load("ml.onnx"), load("ml.download")
-    model, settings = load("ml").Model, load("settings").Settings()
+    settings = load("settings").Settings()
     archive = None
     if settings.dataset_url is not None:
         cache = ROOT / settings.data_dir / "downloads"
-        archive = download.fetch(str(settings.dataset_url), settings.dataset_sha256, cache)
-    examples = model.dataset(archive)
-    if examples.fingerprint != manifest.dataset.fingerprint:
+        archive = load("ml.download").Archive(str(settings.dataset_url), settings.dataset_sha256, cache).fetch()
+    found = load("ml").Model.dataset(archive)
+    if found.fingerprint != manifest.dataset.fingerprint:
         raise Undocumented(
             f"Version {number} was trained on other data than `dataset()` reads now, so its figures cannot be drawn. "
             "Train a new version: make train"
         )
-    _, held_back = training.split(examples)
-    exported = onnx.OnnxClassifier(registry().read(number, "model.onnx", settings.max_model_bytes))
-    return held_back, exported
+    return found
+
+
+@cache
+def evaluation() -> Any:
+    """Return the examples held back from the champion, by the same split, and what it computes for them."""
+    _, held_back = load("ml.examples").split(examples())
+    return held_back, exported().compute(held_back.X)
+
+
+def facts(*known: tuple[str, str]) -> str:
+    """Write names and values as a list."""
+    return "".join(f":{name}: {value}\n" for name, value in known)
+
+
+def table(*columns: str, numbers: Collection[int] = ()) -> str:
+    """Write the head of a table; columns of numbers stand to the right."""
+    rule = "".join("--:|" if place in numbers else "---|" for place in range(len(columns)))
+    return f"| {' | '.join(columns)} |\n|{rule}"
 
 
 def summary() -> str:
     """Say in short which version serves, when it was trained and how good it is."""
     number, manifest = champion()
-    score = load("ml.evaluation").SCORE
-    return (
-        f":Model: `{manifest.model}`, version {number}\n"
-        f":Trained: {manifest.created_at:%d %B %Y, %H:%M} UTC\n"
-        f":Score: {manifest.metrics[score]:.3f} {score.replace('_', ' ')} (0 to 1) on "
-        f"{manifest.dataset.test_rows} examples it had not seen\n"
+    score = manifest.score
+    trained = format_date("%d %B %Y, %H:%M", date=manifest.created_at, language=languages.current())
+    told = tr("{value} {metric} (1 is best) on {rows} examples it had not seen").format(
+        value=languages.number(manifest.metrics[score], "0.000"), metric=called(score), rows=manifest.dataset.test_rows
+    )
+    return facts(
+        (tr("Model"), tr("`{name}`, version {number}").format(name=manifest.model, number=number)),
+        (tr("Trained"), f"{trained} UTC"),
+        (tr("Score"), told),
     )
 
 
 def features() -> str:
     """List what the model takes as input."""
     _, manifest = champion()
-    rows = ["| Feature | Unit | Accepted | Example | Meaning |", "|---|---|---|---|---|"]
-    for name, about in manifest.features["properties"].items():
+    rows = [table(tr("Feature"), tr("Accepted"), tr("Unit"), tr("Example"), tr("Meaning"))]
+    for column in load("ml").Model.Features.columns():
+        about = manifest.features["properties"][column.name]
         meaning = about.get("description")
         if not meaning:
-            raise Undocumented(f"The feature {name} has no docstring: write one below it in src/{PACKAGE}/ml.")
-        rows.append(
-            f"| `{name}` | {about['unit']} | {about['minimum']} to {about['maximum']} "
-            f"| {about['examples'][0]} | {meaning} |"
-        )
+            raise Undocumented(f"The feature {column.name} has no docstring: write one below it in src/{PACKAGE}/ml.")
+        example = str(column.example).replace("|", "\\|")
+        rows.append(f"| `{column.name}` | {accepted(column)} | {about.get('unit', '')} | {example} | {meaning} |")
     return "\n".join(rows)
+
+
+def accepted(column: Any) -> str:
+    """Say what values of a feature are accepted."""
+    words = {" to ": tr(" to "), " characters": tr(" characters"), ", or missing": tr(", or missing")}
+    text = str(column.range)
+    for word, local in words.items() if not column.choices else ():
+        text = text.replace(word, local)
+    return text
 
 
 def labels() -> str:
@@ -143,34 +187,40 @@ def labels() -> str:
     return "\n".join(f"{index}. `{label}`" for index, label in enumerate(manifest.labels))
 
 
+def interval() -> str:
+    """Say what value the model predicts, and how wide its prediction interval is."""
+    _, manifest = champion()
+    model, measured = load("ml").Model, manifest.interval
+    return (
+        f":Predicted: {model.target}, in {model.unit}\n"
+        f":Interval: the prediction plus and minus {rounded(measured.half_width)} {model.unit}\n"
+        f":Made to contain: {measured.coverage:.0%} of the true values, measured on {measured.examples} examples\n"
+    )
+
+
 def data() -> str:
     """Say how many examples of which class the champion saw."""
     _, manifest = champion()
     held_back, _ = evaluation()
     shares = ", ".join(f"{int((held_back.y == index).sum())} {label}" for index, label in enumerate(manifest.labels))
-    return (
-        f":Source: {manifest.dataset.source}\n"
-        f":Learned from: {manifest.dataset.training_rows} examples\n"
-        f":Evaluated on: {manifest.dataset.test_rows} examples held back, chosen at random "
-        f"with every class in proportion ({shares})\n"
-        f":Fingerprint: `{manifest.dataset.fingerprint[:16]}…` (SHA-256 of all values, shortened)\n"
+    chosen = tr("{rows} examples held back, chosen at random")
+    if shares:
+        chosen = tr("{rows} examples held back, chosen at random with every class in proportion ({shares})")
+    fingerprint = tr("`{start}…` (SHA-256 of all values, shortened)").format(start=manifest.dataset.fingerprint[:16])
+    return facts(
+        (tr("Source"), manifest.dataset.source),
+        (tr("Learned from"), tr("{rows} examples").format(rows=manifest.dataset.training_rows)),
+        (tr("Evaluated on"), chosen.format(rows=manifest.dataset.test_rows, shares=shares)),
+        (tr("Fingerprint"), fingerprint),
     )
 
 
 def metrics() -> str:
     """List the champion's metrics, the best possible value beside each."""
     _, manifest = champion()
-    meaning = {
-        "accuracy": "share of right answers; 1 is best",
-        "balanced_accuracy": "mean recall of the classes, each counted alike; 1 is best",
-        "macro_f1": "mean over the classes of the harmonic mean of precision and recall; 1 is best",
-        "log_loss": "how surprised the model is by the truth, in nats; 0 is best",
-    }
-    rows = ["| Metric | Value | What it is |", "|---|--:|---|"]
+    rows = [table(tr("Metric"), tr("Value"), tr("What it is"), numbers=[1])]
     for name, value in manifest.metrics.items():
-        if name not in meaning:
-            raise Undocumented(f"The metric {name} is not explained: add it to docs/_ext/model_card.py.")
-        rows.append(f"| {name.replace('_', ' ')} | {value:.3f} | {meaning[name]} |")
+        rows.append(f"| {called(name)} | {rounded(value)} | {meaning(name)} |")
     return "\n".join(rows)
 
 
@@ -178,7 +228,7 @@ def hyperparameters() -> str:
     """List what this training varied."""
     _, manifest = champion()
     fields = load("ml").Model.Hyperparameters.model_fields
-    rows = ["| Hyperparameter | Value | Meaning |", "|---|---|---|"]
+    rows = [table(tr("Hyperparameter"), tr("Value"), tr("Meaning"))]
     for name, value in manifest.hyperparameters.items():
         about = fields[name].description if name in fields else None
         if not about:
@@ -192,13 +242,22 @@ def environment() -> str:
     _, manifest = champion()
     versions = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
     files = ", ".join(f"`{name}` {size(record.size)}" for name, record in manifest.files.items())
-    parity = manifest.parity
-    return (
-        f":Libraries: {versions}\n"
-        f":Code: {f'commit `{manifest.git_commit}`' if manifest.git_commit else 'not recorded (no git checkout)'}\n"
-        f":Files: {files}\n"
-        f":Export: equal to the original on {parity.rows:,} rows; the largest difference of a probability is "
-        f"{parity.largest_difference:.1g} (at most {parity.tolerance:.0e} is accepted)\n"
+    commit = f"`{manifest.git_commit}`" if manifest.git_commit else tr("not recorded (no git checkout)")
+    export = _export(manifest.parity)
+    return facts((tr("Libraries"), versions), (tr("Commit"), commit), (tr("Files"), files), (tr("Export"), export))
+
+
+def _export(parity: Any) -> str:
+    """Say how the export compares with the original."""
+    if parity is None:
+        return tr("none: the original serves, loaded by joblib, so there is nothing to compare it with")
+    return tr(
+        "equal to the original on {rows} rows; the largest difference of an output is {difference} "
+        "(at most {tolerance} is accepted)"
+    ).format(
+        rows=languages.number(parity.rows),
+        difference=f"{parity.largest_difference:.1g}",
+        tolerance=f"{parity.tolerance:.0e}",
     )
 
 
@@ -208,25 +267,26 @@ KILOBYTES = 10_000
 
 def size(number: int) -> str:
     """Write a number of bytes for people."""
-    return f"{number:,} bytes" if number < KILOBYTES else f"{number / 1000:,.0f} kB"
+    if number < KILOBYTES:
+        return tr("{number} bytes").format(number=languages.number(number))
+    return tr("{number} kB").format(number=languages.number(number / 1000, "#,##0"))
 
 
 def versions() -> str:
     """List the versions in the registry, newest first, the last twenty of them."""
     serving, _ = champion()
     names = list(champion()[1].metrics)
-    rows = [
-        "| Version | Trained (UTC) | " + " | ".join(name.replace("_", " ") for name in names) + " | |",
-        "|--:|---|" + "--:|" * len(names) + "---|",
-    ]
+    rows = [table(tr("Version"), tr("Trained (UTC)"), *map(called, names), "", numbers=[0, *range(2, 2 + len(names))])]
+    serves, unreadable = tr("serves"), tr("cannot be read")
     for number in registry().versions()[:20]:
         try:
             manifest = registry().manifest(number)
         except load("errors").ServiceError:
-            rows.append(f"| {number} | |" + " |" * len(names) + " cannot be read |")
+            rows.append(f"| {number} | |" + " |" * len(names) + f" {unreadable} |")
             continue
-        values = " | ".join(f"{manifest.metrics[name]:.3f}" if name in manifest.metrics else "" for name in names)
-        note = "serves" if number == serving else ""
+        known = manifest.metrics
+        values = " | ".join(rounded(known[name]) if name in known else "" for name in names)
+        note = serves if number == serving else ""
         rows.append(f"| {number} | {manifest.created_at:%Y-%m-%d %H:%M} | {values} | {note} |")
     return "\n".join(rows)
 
@@ -234,4 +294,6 @@ def versions() -> str:
 def contact() -> str:
     """Say whom to ask, from `about.toml`."""
     about = load("about").about()
-    return f":Owner: {about.author}\n:Email: <{about.email}>\n:Repository: <{about.repository}>\n"
+    return facts(
+        (tr("Owner"), about.author), (tr("Email"), f"<{about.email}>"), (tr("Repository"), f"<{about.repository}>")
+    )

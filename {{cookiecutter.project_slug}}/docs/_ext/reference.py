@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from project import PACKAGE, Undocumented, load
+from sphinx.locale import _ as tr
 
 
 def settings() -> str:
@@ -27,7 +28,7 @@ def settings() -> str:
         entries.append(
             f"````{{confval}} {module.PREFIX}{name.upper()}\n"
             f":type: {kind(about).removesuffix(', or null')}\n"
-            f":default: {'none' if default is None else f'`{as_text(default)}`'}\n\n"
+            f":default: {'none' if default is None or default == [] else f'`{as_text(default)}`'}\n\n"
             f"{meaning}\n````\n"
         )
     page = "\n".join(entries)
@@ -35,6 +36,20 @@ def settings() -> str:
         where = f"write one below it in src/{PACKAGE}/settings.py"
         raise Undocumented(f"The setting {', '.join(missing)} has no docstring: {where}.", page)
     return page
+
+
+def metrics() -> str:
+    """Describe every metric: its name as Prometheus shows it, its type, labels and meaning."""
+    rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
+    for family in sorted(load("monitoring.metrics").Metrics().families(), key=lambda family: family.name):
+        if not family.documentation:
+            raise Undocumented(
+                f"The metric {family.name} has no help: write it in src/{PACKAGE}/monitoring/metrics.py."
+            )
+        name = f"{family.name}_total" if family.kind == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{name}` | {family.kind} | {labels} | {family.documentation} |")
+    return "\n".join(rows)
 
 
 def as_text(value: Any) -> str:
@@ -137,12 +152,11 @@ def problem(slug: str) -> str:
         raise Undocumented(f"There is no problem type {slug!r} in src/{PACKAGE}/errors.py.")
     address = load("api.problems").problem_type(slug)
     meaning = inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0]
-    return (
-        f":Status: {error.status} {HTTPStatus(error.status).phrase}\n"
-        f":Type: `{address}`\n"
-        f":Raised as: {{py:class}}`~{error.__module__}.{error.__name__}`\n\n"
-        f"{meaning}\n"
-    )
+    raised = f"{{py:class}}`~{error.__module__}.{error.__name__}`"
+    names = tr("Status"), tr("Type"), tr("Raised as")
+    values = f"{error.status} {HTTPStatus(error.status).phrase}", f"`{address}`", raised
+    facts = "".join(f":{name}: {value}\n" for name, value in zip(names, values, strict=True))
+    return f"{facts}\n{meaning}\n"
 
 
 def command_line() -> str:

@@ -5,13 +5,17 @@ Every part checks what it shows, and whatever has no explanation stops the build
 
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any, ClassVar, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 import docstrings
 import drawings
 import http_api
+import languages
 import model_card
 import reference
 from docutils import nodes
@@ -27,26 +31,48 @@ from sphinx.util.inspect import stringify_signature
 
 log = logging.getLogger(__name__)
 
+LONGEST_VALUE = 160
+"""Characters of the longest value of a constant that is shown."""
+
+
+class Collecting:
+    """Whether this build only collects what is to be translated. The code's text is not, so no model is needed."""
+
+    now = False
+
 
 class Written(SphinxDirective):
     """A part of a page that `write` makes as Markdown, given the directive's argument if it takes one."""
 
     write: ClassVar[Callable[..., str]]
+    quotes: ClassVar[Collection[str] | None]
+    """With which arguments it quotes docstrings and help texts, which are English in every language; None for all."""
 
     def run(self) -> list[nodes.Node]:
         """Return the part's nodes, and warn about what is not explained."""
+        if Collecting.now:
+            return []
         self.env.note_reread()  # it may change though the page does not
         try:
             text = type(self).write(*self.arguments)
         except Undocumented as error:
             log.warning("%s", error, location=self.get_location())
             text = error.written
-        return self.parse_text_to_nodes(text, allow_section_headings=True)
+        document = self.state.document
+        known = {id(node) for node in document.findall()}
+        parts = self.parse_text_to_nodes(text, allow_section_headings=True)
+        # A part that is a section stands in the document already.
+        fresh = [node for root in (document, *parts) for node in root.findall() if id(node) not in known]
+        languages.leave_original(fresh)
+        if self.quotes is None or self.arguments[0] in self.quotes:
+            languages.quote(self.env, [node for node in fresh if node in parts or id(node.parent) in known])
+        return parts
 
 
-def written(write: Callable[..., str], arguments: int = 0) -> type[Written]:
+def written(write: Callable[..., str], arguments: int = 0, quotes: Collection[str] | None = None) -> type[Written]:
     """Return a directive for a part of a page."""
-    return type(write.__name__, (Written,), {"write": staticmethod(write), "required_arguments": arguments})
+    members = {"write": staticmethod(write), "required_arguments": arguments, "quotes": quotes}
+    return type(write.__name__, (Written,), members)
 
 
 def module_pages(room: str) -> str:
@@ -73,7 +99,8 @@ class Drawing(SphinxDirective):
             return []
         self.env.note_reread()  # the champion may have changed
         try:
-            drawings.draw(name)
+            if not Collecting.now:
+                drawings.draw(name)
         except Undocumented as error:
             log.warning("%s", error, location=self.get_location())
             return []
@@ -81,18 +108,24 @@ class Drawing(SphinxDirective):
         figure += self._image(f"{name}-light.*", "only-light")
         figure += addnodes.only("", self._image(f"{name}-dark.svg", "only-dark"), expr="html")
         if self.content:
-            figure += nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
+            text = " ".join(self.content)
+            caption = nodes.caption(text, "", *self.parse_inline(text)[0])
+            self.set_source_info(caption)  # without a source it would not be translated
+            figure += caption
         return [figure]
 
     def _image(self, file_name: str, scheme: str) -> nodes.image:
-        path = f"/{drawings.FOLDER.relative_to(DOCS)}/{file_name}"
-        image = nodes.image(uri=path, alt=self.options["alt"], classes=[scheme])
+        path = f"/{drawings.folder().relative_to(DOCS)}/{file_name}"
+        image = nodes.image(uri="https://" if Collecting.now else path, alt=self.options["alt"], classes=[scheme])
         self.set_source_info(image)
         return image
 
 
-def check_sources(_app: Sphinx) -> None:
+def check_sources(app: Sphinx) -> None:
     """Warn of public names without docstring and of sections of the model card that nobody has filled in."""
+    Collecting.now = app.builder.name == "gettext"
+    if Collecting.now:
+        return
     for name, docstring in docstrings.public_names().items():
         if not docstring:
             log.warning("%s has no docstring", name)
@@ -103,6 +136,8 @@ def check_sources(_app: Sphinx) -> None:
 
 def check_pages(_app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
     """Warn of a module, a public class or function, or a problem type that no page shows."""
+    if Collecting.now:
+        return []
     shown = env.domains.python_domain.objects
     for name in docstrings.public_names():
         if name not in shown and name not in env.domains.python_domain.modules:
@@ -139,16 +174,19 @@ def shorten(
         return None if maker.__module__.partition(".")[0] == PACKAGE else ("", None)
     if what == "function" and "Annotated" in written:
         signature = inspect.signature(value)
-        try:
-            hints = get_type_hints(value)
-        except NameError:  # a type that is imported for type checkers only
-            return None
-        plain = [
-            part.replace(annotation=hints.get(name, part.annotation)) for name, part in signature.parameters.items()
-        ]
+        plain = [part.replace(annotation=_bare(part.annotation)) for part in signature.parameters.values()]
         signature = signature.replace(parameters=plain)
         return stringify_signature(signature, show_return_annotation=False, unqualified_typehints=True), answer
     return None
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a type without what is annotated to it."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if isinstance(annotation, UnionType):
+        return reduce(or_, map(_bare, get_args(annotation)))
+    return annotation
 
 
 def read_google_style(  # noqa: PLR0913, PLR0917 - Sphinx calls it
@@ -160,12 +198,12 @@ def read_google_style(  # noqa: PLR0913, PLR0917 - Sphinx calls it
 
 
 def tidy(_app: Sphinx, _domain: str, _kind: str, content: addnodes.desc_content) -> None:
-    """Leave out what says nothing (a class is an object) and what differs between machines (a directory)."""
+    """Leave out what says nothing: that a class is an object, a directory of this machine, a value of many lines."""
     for paragraph in list(content.findall(nodes.paragraph)):
         if paragraph.astext() == "Bases: object":
             paragraph.parent.remove(paragraph)
     for value in list(content.parent.findall(addnodes.desc_annotation)):
-        if "Path('" in value.astext():
+        if "Path('" in value.astext() or len(value.astext()) > LONGEST_VALUE:
             value.parent.remove(value)
 
 
@@ -184,15 +222,16 @@ def write_openapi(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the parts and the checks."""
+    app.add_directive("model", written(model_card.write, 1, {"features", "hyperparameters"}))
     for name, write, arguments in [
         ("settings-list", reference.settings, 0),
+        ("metrics-list", reference.metrics, 0),
         ("command-line", reference.command_line, 0),
         ("problem", reference.problem, 1),
         ("record", reference.record, 1),
         ("modules", module_pages, 1),
         ("http-operations", lambda: http_api.operations(http_api.document()), 0),
         ("http-schemas", lambda: http_api.schemas(http_api.document()), 0),
-        ("model", model_card.write, 1),
     ]:
         app.add_directive(name, written(write, arguments))
     app.add_directive("drawing", Drawing)

@@ -7,3 +7,8 @@ function markScrollable() {
 }
 addEventListener("load", markScrollable);
 addEventListener("resize", markScrollable);
+
+// The same page in another language opens at the same section.
+for (const link of document.querySelectorAll("nav.languages a")) {
+  link.addEventListener("click", () => { link.hash = location.hash; });
+}

@@ -6,14 +6,16 @@ import logging.config
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .about import about
 from .errors import BadInput, ModelNotReady, ServiceError
 
 if TYPE_CHECKING:
     from .keys import KeyStore, Scope
+    from .monitoring.drift import Drift
     from .serving.registry import Registry
     from .settings import Settings
 
@@ -89,10 +91,38 @@ def parser() -> argparse.ArgumentParser:
         "version", help="its number"
     )
 
+    command = _add(commands, "drift", drift, "compare what was predicted with the training data, and print it as JSON")
+    command.add_argument("--version", help="number of the version; the one that serves if left out")
+    command.add_argument("--days", type=int, help="days to look back, today being one; DRIFT_DAYS if left out")
+    command.add_argument("--plot", type=Path, help="also draw it, to a PNG, SVG or PDF file; needs the group plot")
+
+    command = _add(actions, "canary", canary_model, "let a version answer a share of the requests")
+    command.add_argument("version", help="its number")
+    command.add_argument("--share", type=float, required=True, help="share of the requests, 0 to 1")
+    _add(
+        actions, "shadow", shadow_model, "compare a version with the one that answers, without answering"
+    ).add_argument("version", help="its number")
+    _add(actions, "drop", drop_model, "stop trying a version").add_argument(
+        "role", choices=["canary", "shadow"], help="what it was tried as"
+    )
+
+    _add(actions, "track", track_model, "record a version with the MLflow server, or record it again").add_argument(
+        "version", help="its number"
+    )
+
+    actions = _add_group(commands, "pipeline", "train in stages that hand each other files, as dvc.yaml does")
+    _add(actions, "data", partial(run_stage, stage="data"), "write the examples, checked, as a table")
+    _add(actions, "train", partial(run_stage, stage="train"), "train a candidate on the table")
+    _add(actions, "evaluate", partial(run_stage, stage="evaluate"), "write the candidate's metrics and plots")
+    publish = partial(run_stage, stage="publish")
+    command = _add(actions, "publish", publish, "make the candidate a version; it serves if it is good enough")
+    command.add_argument("--promote", choices=["always", "better", "never"], help="which new versions serve")
+    _add(actions, "params", pipeline_params, "print a params.yaml with the model's hyperparameters and their defaults")
+
     actions = _add_group(commands, "keys", "make, list and revoke API keys")
     command = _add(actions, "create", create_key, "make a key, and print it this once")
     command.add_argument("owner", help="who will use it")
-    scopes = ["predict", "train", "admin"]
+    scopes = ["predict", "train", "metrics", "admin"]
     command.add_argument(
         "--scope", action="append", choices=scopes, required=True, help="what it is good for; repeatable"
     )
@@ -118,19 +148,19 @@ def _add_group(commands: Any, name: str, summary: str) -> Any:
 
 def serve(settings: "Settings", *, no_worker: bool) -> None:
     """Serve predictions over HTTPS."""
-    from .logs import LOGGING
+    from .logs import logging_config
     from .server import serve as run
 
-    logging.config.dictConfig(LOGGING)
+    logging.config.dictConfig(logging_config(settings))
     run(settings, with_worker=not no_worker)
 
 
 def worker(settings: "Settings", *, exit_with_parent: bool) -> None:
     """Run background jobs."""
     from .jobs.worker import run
-    from .logs import LOGGING
+    from .logs import logging_config
 
-    logging.config.dictConfig(LOGGING)
+    logging.config.dictConfig(logging_config(settings))
     run(settings, exit_with_parent=exit_with_parent)
 
 
@@ -138,13 +168,14 @@ def train(settings: "Settings", *, hyperparameters: list[str]) -> None:
     """Train a new version in the foreground."""
     from .jobs.train import train_now
 
-    def report(progress: float, phase: str) -> None:
-        print(f"{progress:4.0%} {phase}", file=sys.stderr)
-
-    result = train_now(settings, read_hyperparameters(hyperparameters), None, report)
+    result = train_now(settings, read_hyperparameters(hyperparameters), None, _report)
     _print(result)
     promoted = "serves now" if result["promoted"] else "does not serve"
     print(f"Version {result['version']} {promoted}: {result['reason']}.", file=sys.stderr)
+
+
+def _report(progress: float, phase: str) -> None:
+    print(f"{progress:4.0%} {phase}", file=sys.stderr)
 
 
 def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
@@ -170,6 +201,7 @@ def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
 
 def predict(settings: "Settings", *, file: Path | None) -> None:
     """Predict the rows of a CSV file with the champion."""
+    from .ml import Model
     from .serving import prediction
     from .serving.champion import load
 
@@ -179,7 +211,8 @@ def predict(settings: "Settings", *, file: Path | None) -> None:
         raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
     content = sys.stdin.buffer.read() if file is None else _read(file)
     rows = prediction.read_csv(content, settings.max_rows)
-    _print(prediction.predict(load(registry, version, settings.max_model_bytes), rows))
+    served = load(registry, version, settings.max_model_bytes)
+    _print(prediction.predict(served, Model.Features.matrix(rows))[0])
 
 
 def _read(file: Path) -> bytes:
@@ -192,7 +225,9 @@ def _read(file: Path) -> bytes:
 def list_models(settings: "Settings") -> None:
     """List the versions."""
     registry = _registry(settings)
-    _print({"champion": registry.champion(), "versions": registry.versions()})
+    traffic = registry.traffic()
+    tried = {name: getattr(traffic, name) for name in ("canary", "share", "shadow") if getattr(traffic, name, None)}
+    _print({"champion": traffic and traffic.version, **tried, "versions": registry.versions()})
 
 
 def show_model(settings: "Settings", *, version: str) -> None:
@@ -206,6 +241,99 @@ def promote_model(settings: "Settings", *, version: str) -> None:
 
     champion.promote(_registry(settings), version, settings.max_model_bytes)
     print(f"Version {version} serves within seconds.", file=sys.stderr)
+
+
+def drift(settings: "Settings", *, version: str | None, days: int | None, plot: Path | None) -> None:
+    """Compare what was predicted with the training data."""
+    from .monitoring.drift import Tallies
+
+    registry = _registry(settings)
+    version = version or registry.champion()
+    if version is None:
+        raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
+    tallies = Tallies(settings.data_dir / "drift", settings.drift_days)
+    found = tallies.drift(version, registry.manifest(version).reference, days)
+    if plot is not None:
+        _plot(found, plot)
+    _print(
+        {
+            "version": version,
+            "days": days or settings.drift_days,
+            "features": {one.name: one.summary() for one in found},
+        }
+    )
+    _tell_drift(version, found)
+
+
+def _plot(found: "Sequence[Drift]", path: Path) -> None:
+    try:
+        from .monitoring.figure import draw
+    except ModuleNotFoundError as error:
+        raise BadInput(f"Drawing needs {error.name}, which is not installed here: install the group plot.") from None
+    try:
+        draw(found, path)
+    except ValueError as error:
+        raise BadInput(f"{path} cannot be drawn: {error}.") from None
+
+
+def _tell_drift(version: str, found: "Sequence[Drift]") -> None:
+    """Say in a sentence what the numbers mean."""
+    from .monitoring.drift import ENOUGH_ROWS
+
+    rows = max((one.counted for one in found), default=0)
+    drifted = [one.name for one in found if one.drifted]
+    if rows < ENOUGH_ROWS:
+        words = f"{rows} rows were counted, too few to tell: {ENOUGH_ROWS} are needed"
+    elif drifted:
+        words = f"other than in training: {', '.join(drifted)} ({rows} rows)"
+    else:
+        words = f"no drift beyond chance in {rows} rows"
+    print(f"Version {version}: {words}.", file=sys.stderr)
+
+
+def canary_model(settings: "Settings", *, version: str, share: float) -> None:
+    """Let a version answer a share of the requests."""
+    from .serving import champion
+
+    if not 0 <= share <= 1:
+        raise BadInput("The share must be from 0 to 1, such as 0.05.")
+    champion.canary(_registry(settings), version, share, settings.max_model_bytes)
+    print(f"Version {version} answers {share:.1%} of the requests within seconds.", file=sys.stderr)
+
+
+def shadow_model(settings: "Settings", *, version: str) -> None:
+    """Compare a version with the one that answers."""
+    from .serving import champion
+
+    champion.shadow(_registry(settings), version, settings.max_model_bytes)
+    print(f"Version {version} is compared within seconds. The metrics tell how it does.", file=sys.stderr)
+
+
+def drop_model(settings: "Settings", *, role: Literal["canary", "shadow"]) -> None:
+    """Stop trying a version."""
+    _registry(settings).drop(role)
+    print(f"There is no {role} any more.", file=sys.stderr)
+
+
+def track_model(settings: "Settings", *, version: str) -> None:
+    """Record a version with the MLflow server."""
+    from .jobs.tracking import record
+
+    print(record(settings, version))
+
+
+def run_stage(settings: "Settings", *, stage: str) -> None:
+    """Run a stage of the pipeline."""
+    from .jobs.pipeline import STAGES
+
+    _print(STAGES[stage](settings, _report))
+
+
+def pipeline_params(_settings: "Settings") -> None:
+    """Print parameters."""
+    from .ml.pipeline import write_params
+
+    print(write_params())
 
 
 def create_key(settings: "Settings", *, owner: str, scope: "list[Scope]") -> None:
@@ -240,7 +368,7 @@ def _registry(settings: "Settings") -> "Registry":
     from .ml import Model
     from .serving.registry import Registry
 
-    return Registry(settings.models_dir, Model.name)
+    return Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
 
 
 def _keys(settings: "Settings") -> "KeyStore":

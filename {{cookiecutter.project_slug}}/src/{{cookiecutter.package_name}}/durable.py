@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,13 @@ def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)
+
+
+def free_bytes(directory: Path) -> int:
+    """Return how many bytes are free on the disk where a directory is, or will be."""
+    while not directory.exists():
+        directory = directory.parent
+    return shutil.disk_usage(directory).free
 
 
 def sync(path: Path) -> None:

@@ -6,21 +6,30 @@ The tree::
     ├── BadRequest 400 .................. malformed-request
     │   ├── BadInput 422 ................ invalid-input
     │   ├── UnsupportedMediaType 415 .... unsupported-media-type
-    │   └── TooLarge 413 ................ too-large
+    │   ├── TooLarge 413 ................ too-large
+    │   │   └── HeadTooLarge 431 ........ head-too-large
+    │   ├── RequestTimeout 408 .......... request-timeout
+    │   └── RangeNotSatisfiable 416 ..... range-not-satisfiable
     ├── NotAuthenticated 401 ............ not-authenticated
     │   └── NotAllowed 403 .............. not-allowed
     ├── NotFound 404 .................... not-found
     │   ├── ModelVersionNotFound ........ model-version-not-found
     │   └── JobNotFound ................. job-not-found
     ├── MethodNotAllowed 405 ............ method-not-allowed
+    ├── TooManyRequests 429 ............. too-many-requests
     ├── JobFinished 409 ................. job-finished
     ├── IncompatibleModelVersion 409 .... incompatible-model-version
+    │   └── PickleNotAllowed ............ pickle-not-allowed
     ├── PredictionOverflow 500 .......... prediction-overflow
     ├── InvalidModelVersion 500 ......... invalid-model-version
     ├── TrainingFailed 500 .............. training-failed
+    ├── DiskFull 507 .................... disk-full
     └── Unavailable 503 ................. unavailable
+        ├── Overloaded .................. overloaded
+        ├── Stopping .................... stopping
         ├── ModelNotReady ............... model-not-ready
         ├── KeysUnavailable ............. keys-unavailable
+        ├── IssuerUnavailable ........... issuer-unavailable
         └── JobsUnavailable ............. jobs-unavailable
 
 The API turns each into `application/problem+json` (RFC 9457) in one handler; the command line prints its detail.
@@ -34,7 +43,7 @@ class Fault(NamedTuple):
     """One thing that is wrong with an input, and where."""
 
     location: str
-    """Path to the value, such as `data[3].sepal_width`."""
+    """Path to the value, such as `data[3].width`."""
     message: str
     """What is wrong with it, in one sentence that does not repeat the value."""
 
@@ -48,11 +57,15 @@ class ServiceError(Exception):
     """Last part of the problem type, and the anchor of its section in the documentation."""
     title: ClassVar[str] = "Internal error"
     """The kind of error, for people."""
+    retry_after: int | None = None
+    """Seconds after which the same request may succeed, if time may help."""
 
-    def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, detail: str, faults: Sequence[Fault] = (), retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = faults
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class BadRequest(ServiceError):
@@ -85,6 +98,30 @@ class TooLarge(BadRequest):
     status = 413
     slug = "too-large"
     title = "Too large"
+
+
+class HeadTooLarge(TooLarge):
+    """The request line and headers are over their limit."""
+
+    status = 431
+    slug = "head-too-large"
+    title = "Head too large"
+
+
+class RequestTimeout(BadRequest):
+    """The request did not arrive in the time it may take."""
+
+    status = 408
+    slug = "request-timeout"
+    title = "Request timeout"
+
+
+class RangeNotSatisfiable(BadRequest):
+    """The part that the header Range asks for is not there."""
+
+    status = 416
+    slug = "range-not-satisfiable"
+    title = "Range not satisfiable"
 
 
 class NotAuthenticated(ServiceError):
@@ -133,6 +170,15 @@ class MethodNotAllowed(ServiceError):
     title = "Method not allowed"
 
 
+class TooManyRequests(ServiceError):
+    """The caller has sent more requests than it may in this time."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many requests"
+    retry_after = 1
+
+
 class JobFinished(ServiceError):
     """The job has ended, so it cannot be cancelled."""
 
@@ -156,11 +202,18 @@ class InvalidModelVersion(ServiceError):
 
 
 class IncompatibleModelVersion(ServiceError):
-    """A version was trained for other features or labels than this service has, so it cannot serve."""
+    """A version was made for other features, labels or libraries than this service has, so it cannot serve."""
 
     status = 409
     slug = "incompatible-model-version"
     title = "Incompatible model version"
+
+
+class PickleNotAllowed(IncompatibleModelVersion):
+    """A version can only serve by joblib, which runs code as it loads, and this service does not allow that."""
+
+    slug = "pickle-not-allowed"
+    title = "Pickle not allowed"
 
 
 class TrainingFailed(ServiceError):
@@ -170,12 +223,35 @@ class TrainingFailed(ServiceError):
     title = "Training failed"
 
 
+class DiskFull(ServiceError):
+    """There is too little room on the disk to keep what this would make."""
+
+    status = 507
+    slug = "disk-full"
+    title = "Disk full"
+
+
 class Unavailable(ServiceError):
     """The service cannot answer this right now; the same request may succeed later."""
 
     status = 503
     slug = "unavailable"
     title = "Unavailable"
+    retry_after = 1
+
+
+class Overloaded(Unavailable):
+    """As many requests are being answered, or connections held, as may be."""
+
+    slug = "overloaded"
+    title = "Overloaded"
+
+
+class Stopping(Unavailable):
+    """The process is about to stop."""
+
+    slug = "stopping"
+    title = "Stopping"
 
 
 class ModelNotReady(Unavailable):
@@ -197,3 +273,10 @@ class KeysUnavailable(Unavailable):
 
     slug = "keys-unavailable"
     title = "API keys unavailable"
+
+
+class IssuerUnavailable(Unavailable):
+    """The issuer of tokens cannot be reached, and its keys are not known yet."""
+
+    slug = "issuer-unavailable"
+    title = "Issuer unavailable"

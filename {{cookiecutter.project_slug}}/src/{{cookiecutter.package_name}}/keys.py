@@ -5,16 +5,44 @@ import secrets
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import sha256
+from hmac import compare_digest
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from .durable import locked, write_durably
 from .errors import KeysUnavailable
 
-Scope = Literal["predict", "train", "admin"]
+Scope = Literal["predict", "train", "metrics", "admin"]
+"""What a caller may do."""
+
+
+class Caller(NamedTuple):
+    """Who sends a request, and what that one may do."""
+
+    name: str
+    """Who it is: `key:` and the owner of an API key, `token:` and the subject of a token, or `local` on this machine.
+
+    It owns what the caller makes. All keys of one owner are one caller, so a key can be replaced by another."""
+    credential: str
+    """What the caller showed: `key:` and the id of an API key; else the same as the name. Quotas count by it."""
+    scopes: frozenset[Scope]
+    """What the caller may do; `admin` may do everything."""
+
+    def allows(self, scope: Scope) -> bool:
+        """Tell whether this caller may do `scope`."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def owns(self, owner: str | None) -> bool:
+        """Tell whether this caller may see what `owner` made: its own, or everything with the scope `admin`."""
+        return self.name == owner or "admin" in self.scopes
+
+
+LOCAL = Caller("local", "local", frozenset({"admin"}))
+"""A program on the same machine, where no credential is asked for."""
 
 
 class Key(BaseModel):
@@ -33,9 +61,10 @@ class Key(BaseModel):
     digest: str
     """SHA-256 of the key. It is random and long, so a slow hash would add nothing."""
 
-    def allows(self, scope: Scope) -> bool:
-        """Tell whether this key is good for `scope`."""
-        return scope in self.scopes or "admin" in self.scopes
+    @cached_property
+    def caller(self) -> Caller:
+        """Who sends a request with this key."""
+        return Caller(f"key:{self.owner}", f"key:{self.id}", self.scopes)
 
 
 _KEYS = TypeAdapter(list[Key])
@@ -52,7 +81,10 @@ class KeyStore:
     def find(self, secret: str) -> Key | None:
         """Return the key with this secret, if there is one that is not revoked."""
         self._refresh()
-        return self._by_digest.get(_digest(secret))
+        digest = _digest(secret)
+        key = self._by_digest.get(digest)
+        # The look-up goes by digests, which tell nothing of a key; the last word has a comparison in constant time.
+        return key if key is not None and compare_digest(key.digest, digest) else None
 
     def list(self) -> list[Key]:
         """Return all keys, oldest first.

@@ -1,16 +1,178 @@
-"""How processes log: lines for people on standard error."""
+"""How processes log: lines on standard error, for people or as JSON for programs, and one for each request."""
 
-from typing import Any
+import json
+import logging
+import re
+import sys
+from asyncio import AbstractEventLoop, Future, get_running_loop
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 PACKAGE = (__package__ or "").partition(".")[0]
 """Name of the package, and so of its loggers."""
+FLUSH_SECONDS = 0.1
+"""How long the line of a request waits for others, to be written together with them."""
+MAX_WAITING = 20_000
+"""Lines of requests that wait while standard error takes none; further ones are counted and lost."""
+MAX_PATH = 200
+"""Characters of a path that are logged."""
+ATOMIC_BYTES = 4096
+"""What a pipe takes in one piece, so that lines of several processes do not mix."""
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {PACKAGE: {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
-}
-"""Configuration for `logging.config.dictConfig`, the same in every process."""
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that is being answered; empty outside of one."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def logging_config(settings: "Settings") -> dict[str, Any]:
+    """Return the configuration for `logging.config.dictConfig`, the same in every process."""
+    level = settings.log_level.upper()
+    formatter = "JsonLine" if settings.log_format == "json" else "TextLine"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": f"{PACKAGE}.logs.{formatter}"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {PACKAGE: {"level": level}, "uvicorn": {"level": level}},
+    }
+
+
+class TextLine(logging.Formatter):
+    """A line for people. What a message holds cannot end it, nor begin another."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        """Return the line of a record; a traceback may follow it."""
+        record.message = _CONTROL.sub(lambda found: repr(found[0])[1:-1], record.message)
+        line = super().formatMessage(record)
+        found = request_id.get()
+        return f"{line} [{found}]" if found else line
+
+
+class JsonLine(logging.Formatter):
+    """A JSON object on a line: time, level, logger, message, and where there are any the request's id and traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if found := request_id.get():
+            line["request_id"] = found
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class Request(NamedTuple):
+    """What is logged of a request and its answer."""
+
+    client: str
+    """Address that the request came from."""
+    caller: str
+    """Name of the caller; `-` if nobody knows."""
+    method: str
+    """Its method."""
+    path: str
+    """Its path, without the query."""
+    status: int
+    """Status of the answer; 0 if there was none."""
+    size: int
+    """Bytes of the answer's body."""
+    seconds: float
+    """How long the answer took."""
+
+
+class AccessLog:
+    """The lines of requests, written a few times a second by a thread: no request waits for who reads them."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._line = _json_line if as_json else _text_line
+        self._waiting: list[str] = []
+        self._writing: Future[None] | None = None
+        self._is_due = False
+        self.lost = 0
+        """Lines that were lost because nobody read the log, or the disk was full."""
+
+    def add(self, request: Request) -> None:
+        """Log a request; needs a running event loop."""
+        if len(self._waiting) >= MAX_WAITING:
+            self.lost += 1
+            return
+        self._waiting.append(self._line(request))
+        if not self._is_due:
+            self._is_due = True
+            loop = get_running_loop()
+            loop.call_later(FLUSH_SECONDS, self._flush, loop)
+
+    def _flush(self, loop: AbstractEventLoop) -> None:
+        if self._writing is not None and not self._writing.done():
+            loop.call_later(FLUSH_SECONDS, self._flush, loop)
+            return
+        self._is_due = False
+        lines, self._waiting = self._waiting, []
+        self._writing = loop.run_in_executor(None, self._write, lines)
+
+    async def close(self) -> None:
+        """Write what waits."""
+        if self._writing is not None:
+            await self._writing
+        lines, self._waiting = self._waiting, []
+        await get_running_loop().run_in_executor(None, self._write, lines)
+
+    def _write(self, lines: list[str]) -> None:
+        """Write lines in pieces that a pipe takes whole."""
+        try:
+            for piece in _pieces(lines):
+                sys.stderr.write(piece)
+                sys.stderr.flush()
+        except OSError:  # a full disk: there is nowhere to say so, and requests go on
+            self.lost += len(lines)
+
+
+def _json_line(request: Request) -> str:
+    path = quoted(request.path[:MAX_PATH])
+    return (
+        f'{{"time": "{_now()}", "level": "info", "logger": "access", "request_id": "{request_id.get()}", '
+        f'"client": {quoted(request.client)}, "caller": {quoted(request.caller)}, "method": {quoted(request.method)}, '
+        f'"path": {path}, "status": {request.status}, "bytes": {request.size}, '
+        f'"milliseconds": {request.seconds * 1000:.2f}}}\n'
+    )
+
+
+def _text_line(request: Request) -> str:
+    path, caller = quoted(request.path[:MAX_PATH]), quoted(request.caller)
+    return (
+        f"{_now()} INFO    access: {quoted(request.client)[1:-1]} {caller} {quoted(request.method)[1:-1]} {path} "
+        f"{request.status} {request.size} B {request.seconds * 1000:.2f} ms [{request_id.get()}]\n"
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > ATOMIC_BYTES:
+            yield "".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield "".join(piece)

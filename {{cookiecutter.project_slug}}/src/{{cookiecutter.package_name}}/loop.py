@@ -1,19 +1,75 @@
-"""The event loop of a serving process: uvloop, with an end to waiting for clients that never say goodbye."""
+"""What uvicorn runs with: uvloop with our limits of time for TLS, an eye on the certificate, a parent that lets go."""
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
+import uvicorn
 import uvloop
+from uvicorn.importer import import_from_string
+from uvicorn.supervisors import Multiprocess
 
-TLS_SHUTDOWN_SECONDS = 1.0
-"""How long a closing TLS connection waits for the client's farewell. The default, 30 s, is as long as an orchestrator
-waits before it kills: one idle client would turn every graceful stop into a hard one."""
+from .connection import Connections
+from .settings import Settings
+from .tls import Certificate
+
+if TYPE_CHECKING:
+    from .monitoring.metrics import Metrics
 
 
 class Loop(uvloop.Loop):
-    """uvloop's loop, whose TLS servers close connections promptly."""
+    """uvloop's loop, whose TLS servers end connections that do not say hello, or take the rest, in time."""
+
+    settings: Settings
+    """Hold the limits of time."""
 
     async def create_server(self, *arguments: Any, **options: Any) -> Any:
         """Do as uvloop does; see `asyncio.loop.create_server`."""
         if options.get("ssl") is not None:
-            options.setdefault("ssl_shutdown_timeout", TLS_SHUTDOWN_SECONDS)
+            options.setdefault("ssl_handshake_timeout", self.settings.handshake_seconds)
+            options.setdefault("ssl_shutdown_timeout", self.settings.send_seconds)
         return await super().create_server(*arguments, **options)
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with the loop above, our connections, and a certificate that may be replaced."""
+
+    certificate: Certificate
+    """What is shown to clients; there once this is loaded."""
+
+    def __init__(self, settings: Settings, app: str, **options: Any) -> None:
+        self._settings = settings
+        self._connections = Connections(settings)
+        super().__init__(app, http=cast("Any", self._connections), **options)
+
+    def load(self) -> None:
+        """Load what is configured; called by uvicorn in the serving process, in its running loop."""
+        self.certificate = Certificate(Path(self.ssl_certfile or ""), Path(self.ssl_keyfile or ""))
+        super().load()
+        metrics: Metrics = import_from_string(str(self.app)).state.services.metrics
+        self._connections.count = lambda reason: metrics.connections.labels(reason).inc()
+        self.certificate.count = lambda result: metrics.certificates.labels(result).inc()
+        if self.ssl is not None:
+            self.certificate.follow(self.ssl, asyncio.get_running_loop())
+
+    def get_loop_factory(self) -> Callable[[], Loop]:
+        """Return what makes the loop of a serving process."""
+        return partial(_make, self._settings)
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's parent of several serving processes, which does not listen on while they stop."""
+
+    def terminate_all(self) -> None:
+        """Tell the serving processes to stop, and leave the address to them: nobody would answer on ours."""
+        super().terminate_all()
+        for listener in self.sockets:
+            listener.close()
+
+
+def _make(settings: Settings) -> Loop:
+    loop = Loop()
+    loop.settings = settings
+    return loop

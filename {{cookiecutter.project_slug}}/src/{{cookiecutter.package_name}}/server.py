@@ -4,22 +4,27 @@ import json
 import logging
 import multiprocessing
 import os
+import resource
+import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
 
 from . import tls
 from .about import about
 from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound, ServiceError, TrainingFailed
 from .keys import KeyStore
-from .logs import LOGGING, PACKAGE
+from .logs import PACKAGE, logging_config
 from .ml import Model
+from .monitoring import DIRECTORY
 from .serving.champion import check_fit
 from .serving.registry import Registry
 from .settings import Settings
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 15
 """How long the worker may take to stop before it is killed; its jobs survive that."""
+FILES = 65536
+"""Files and connections that a process may have open, if the system lets it."""
 LONGEST_PAUSE_SECONDS = 30
 """Longest pause before a worker that keeps ending is started again."""
 
@@ -48,6 +55,7 @@ def serve(settings: Settings, *, with_worker: bool) -> None:
 
     """
     check_access(settings)
+    raise_file_limit()
     certificate, key = certificate_files(settings)
     with listen(settings) as listener:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,9 +76,17 @@ def _end(*_: object) -> NoReturn:
 
 def check_access(settings: Settings) -> None:
     """Refuse a public address while nobody could be told from a stranger."""
-    if settings.needs_key and not KeyStore(settings.data_dir / "keys.json").list():
+    if settings.needs_key and settings.oidc_issuer is None and not KeyStore(settings.data_dir / "keys.json").list():
         why = f"Other machines can reach {settings.host}" if settings.is_public else "Every caller needs an API key"
         raise Refused(f"{why}, and there is none yet. Make one first: {about().slug} keys create NAME --scope admin")
+
+
+def raise_file_limit() -> None:
+    """Let this process and its children open as many files as they may: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -92,7 +108,18 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def certificate_files(settings: Settings) -> tuple[Path, Path]:
-    """Return the files of the certificate and its key: those configured, or self-signed ones."""
+    """Return the files of the certificate and its key: those configured, or self-signed ones.
+
+    Raises:
+        Refused: a file that is configured cannot be used.
+
+    """
+    if settings.tls_client_ca_file is not None:
+        try:
+            tls.check_authorities(settings.tls_client_ca_file)
+        except OSError as error:
+            reason = error.strerror if not isinstance(error, ssl.SSLError) else "no certificates in PEM"
+            raise Refused(f"{settings.tls_client_ca_file} cannot be used: {reason}.") from error
     if settings.tls_certfile is None or settings.tls_keyfile is None:
         return tls.self_signed(settings.data_dir / "tls")
     try:
@@ -127,11 +154,13 @@ def announce(settings: Settings, listener: socket.socket, certificate: Path) -> 
     host = here.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     url = f"https://{host}:{listener.getsockname()[1]}"
     body = json.dumps({"data": [Model.Features.example().values()]})
-    trust = f" --cacert '{certificate.resolve()}'" if settings.tls_certfile is None else ""
+    trust = f" --cacert {shlex.quote(str(certificate.resolve()))}" if settings.tls_certfile is None else ""
+    if settings.tls_client_ca_file is not None:
+        trust += " --cert YOUR-CERTIFICATE.pem --key YOUR-CERTIFICATE.key"
     key = " -H 'X-API-Key: YOUR-KEY'" if settings.needs_key else ""
     print(
         f"\n{about().name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
-        f"curl{trust}{key} -H 'Content-Type: application/json' -d '{body}' {url}/predict\n",
+        f"curl{trust}{key} -H 'Content-Type: application/json' -d {shlex.quote(body)} {url}/predict\n",
         file=sys.stderr,
         flush=True,
     )
@@ -139,25 +168,34 @@ def announce(settings: Settings, listener: socket.socket, certificate: Path) -> 
 
 def run_uvicorn(settings: Settings, listener: socket.socket, certificate: Path, key: Path) -> None:
     """Run the serving processes until a signal stops them."""
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
+    from uvicorn import Server
 
-    config = uvicorn.Config(
+    from .loop import Config, Supervisor
+
+    config = Config(
+        settings,
         f"{PACKAGE}.main:app",
         workers=settings.workers,
-        loop=f"{PACKAGE}.loop:Loop",
+        ws="none",
         ssl_certfile=certificate,
         ssl_keyfile=key,
+        ssl_ca_certs=settings.tls_client_ca_file,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca_file else ssl.CERT_NONE,
         ssl_context_factory=tls.context,
-        log_config=LOGGING,
+        log_config=logging_config(settings),
+        access_log=False,  # the application writes its own
+        proxy_headers=False,  # the application believes those that the settings name
         server_header=False,
-        timeout_graceful_shutdown=30,
+        timeout_keep_alive=settings.idle_seconds,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    server = uvicorn.Server(config)
     if settings.workers == 1:
-        server.run(sockets=[listener])
-    else:
-        Multiprocess(config, sockets=[listener]).run()
+        Server(config).run(sockets=[listener])
+        return
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="metrics-", dir=settings.data_dir.resolve()) as shared:
+        os.environ[DIRECTORY] = shared
+        Supervisor(config, sockets=[listener]).run()
 
 
 def end_with_parent() -> None:

@@ -6,18 +6,27 @@ read once, when a process starts, and never change after that.
 
 import ipaddress
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, HttpUrl, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .keys import Scope
 
 PREFIX = f"{(__package__ or '').partition('.')[0].upper()}_"
 """What the name of every variable begins with."""
 
+PLACEHOLDERS = frozenset({"password", "changeme", "change-me", "change_me", "placeholder", "your-password"})
+"""Passwords that stand in examples, and so are none."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
+Names = Annotated[tuple[str, ...], NoDecode]  # read from text with commas, not from JSON
 
 
 class Settings(BaseSettings):
@@ -47,8 +56,56 @@ class Settings(BaseSettings):
     tls_keyfile: Path | None = None
     """PEM file of the certificate's private key."""
 
+    tls_client_ca_file: Path | None = None
+    """PEM file of the authorities whose certificates clients must show. By default clients need none."""
+
     require_key: bool = False
     """Ask for an API key on loopback too, as is right behind a reverse proxy on the same machine."""
+
+    oidc_issuer: str | None = None
+    """Address of an OpenID Connect issuer, https; its tokens are good as `Authorization: Bearer` beside API keys."""
+
+    oidc_audience: str | None = None
+    """What a token must name as its audience: the name by which the issuer knows this service."""
+
+    oidc_scope_claim: str = "scope"
+    """Claim of a token that says what its bearer may do; dots lead into objects, as in `realm_access.roles`."""
+
+    oidc_scopes: dict[str, Scope] = {}
+    """What values of that claim mean, as JSON: `{"data-team": "train"}`. Empty: they are scopes by name."""
+
+    rate_limit: Rate | None = "100/second"
+    """Requests that a caller with a credential may send: a number per second, minute, hour or day, or `none`."""
+
+    quota: Rate | None = None
+    """Requests that such a caller may send in a longer time, such as `1000000/day`. By default any number."""
+
+    rate_limit_url: SecretStr | None = None
+    """Redis that counts requests: `redis://:password@host:6379/0`. By default each serving process counts its own."""
+
+    allowed_hosts: Names = ()
+    """Host names that callers may use, with commas: `api.example.com, *.example.org`. By default any."""
+
+    trusted_proxies: Names = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed. Every caller needs a key then."""
+
+    cors_origins: Names = ()
+    """Web pages that may call from a browser: `https://app.example.com`, with commas. By default none."""
+
+    hsts_seconds: Annotated[int, Field(ge=0)] = 365 * 24 * 3600
+    """Seconds for which browsers are told to call by HTTPS alone (HSTS); 0 tells them nothing."""
+
+    compress_over_bytes: Annotated[int, Field(gt=0)] = 64 * 1024
+    """Bytes from which an answer is compressed, for callers that accept gzip."""
+
+    log_format: Literal["text", "json"] = "text"
+    """How lines of the log are written: for people, or one JSON object each for programs."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
+
+    access_log: bool = True
+    """Log a line for each request: never its query, its body or its answer."""
 
     models_dir: Path = Path("models")
     """Directory of the model registry."""
@@ -74,11 +131,29 @@ class Settings(BaseSettings):
     train_timeout_seconds: Annotated[float, Field(gt=0)] = 3600
     """Seconds after which a training is ended and counts as failed."""
 
+    mlflow_url: SecretStr | None = None
+    """MLflow server to record trainings with, such as `https://user:password@mlflow.example.com`. By default none."""
+
+    mlflow_timeout_seconds: Annotated[float, Field(gt=0)] = 60
+    """Seconds after which recording a training is given up; the new version is published all the same."""
+
     refresh_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     """Seconds between two looks at the registry for a new champion."""
 
+    cache_url: SecretStr | None = None
+    """Where to keep answers, to give them again: `memory://` or `redis://:password@host/0`. By default nowhere."""
+
+    cache_seconds: Annotated[float, Field(gt=0, le=86_400 * 30)] = 300
+    """Seconds that an answer is kept."""
+
+    drift_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """Days of predictions that are compared with the training, today being one of them; older counts are removed."""
+
     max_model_bytes: Annotated[int, Field(gt=0)] = 512 * 2**20
     """Bytes of the largest model file that a serving process loads."""
+
+    allow_pickle: bool = False
+    """Serve versions that cannot be exported, by joblib: loading one runs whatever code its file holds."""
 
     max_body_bytes: Annotated[int, Field(gt=0)] = 10 * 2**20
     """Bytes of the largest request body that is read."""
@@ -86,8 +161,46 @@ class Settings(BaseSettings):
     max_rows: Annotated[int, Field(gt=0)] = 10_000
     """Rows of the largest request that is answered."""
 
+    max_concurrent_requests: Annotated[int, Field(gt=0)] = 500
+    """Requests that one serving process answers at once; those beyond it get 503 and are to come again."""
+
+    max_connections: Annotated[int, Field(gt=0)] = 1000
+    """Connections that one serving process holds; at the limit an idle one is ended, or else the new one refused."""
+
+    max_header_bytes: Annotated[int, Field(ge=1024, le=2**20)] = 16 * 2**10
+    """Bytes of the largest request line with its headers."""
+
+    handshake_seconds: Annotated[float, Field(gt=0)] = 10
+    """Seconds that a client may take for the TLS handshake."""
+
+    header_seconds: Annotated[float, Field(gt=0)] = 10
+    """Seconds that a client may take for the request line and headers, also of its first request."""
+
+    body_seconds: Annotated[float, Field(gt=0)] = 20
+    """Seconds that a client may take for a body, and one more for each `min_bytes_per_second` that arrive."""
+
+    min_bytes_per_second: Annotated[float, Field(gt=0)] = 4096
+    """Bytes per second that a client must send at least when its body takes longer than `body_seconds`."""
+
+    send_seconds: Annotated[float, Field(gt=0)] = 30
+    """Seconds that a client may take no part of an answer, or take for the rest of one on a connection that ends."""
+
+    idle_seconds: Annotated[float, Field(gt=0)] = 75
+    """Seconds that a connection may wait for its next request."""
+
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
+    """Seconds from SIGTERM to the end of listening; meanwhile it answers, but is not ready. For load balancers."""
+
+    shutdown_seconds: Annotated[float, Field(gt=0)] = 20
+    """Seconds that requests in flight may take to finish once the service is to stop."""
+
+    min_free_bytes: Annotated[int, Field(ge=0)] = 100 * 2**20
+    """Bytes that must be free on the disks of `models_dir` and `data_dir` for a new job to be taken."""
+
     @model_validator(mode="after")
     def _pairs_are_whole(self) -> "Settings":
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("oidc_issuer and oidc_audience go together: set both or none")
         if (self.dataset_url is None) != (self.dataset_sha256 is None):
             raise ValueError("dataset_url and dataset_sha256 go together: set both or none")
         if (self.tls_certfile is None) != (self.tls_keyfile is None):
@@ -112,11 +225,76 @@ class Settings(BaseSettings):
             raise ValueError("give an address; 0.0.0.0 listens on all of this machine's")
         return host.strip()
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer_is_safe(cls, url: str | None) -> str | None:
+        if url is not None and not is_safe_url(url):
+            raise ValueError("must be an https address; http will do on this machine alone")
+        return url
+
+    @field_validator("allowed_hosts", "trusted_proxies", "cors_origins", mode="before")
+    @classmethod
+    def _names_are_split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, proxies: Names) -> Names:
+        try:
+            for proxy in proxies:
+                ipaddress.ip_network(proxy)
+        except ValueError:
+            raise ValueError("each must be an address or a network, such as 10.0.0.0/8") from None
+        return proxies
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_whole(cls, origins: Names) -> Names:
+        if not all(re.fullmatch(r"https?://[^/*?#@\s]+", origin) for origin in origins):
+            raise ValueError("each must be a scheme and a host, such as https://app.example.com, without a path")
+        return origins
+
+    @field_validator("rate_limit", "quota", mode="before")
+    @classmethod
+    def _no_limit_is_a_word(cls, rate: Any) -> Any:
+        return None if rate == "none" else rate
+
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _counter_is_known(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("redis://", "rediss://", "redis+unix://")):
+            raise ValueError("must begin with redis:// or rediss://")
+        return url
+
+    @field_validator("database_url", "rate_limit_url")
+    @classmethod
+    def _password_is_real(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse a password that was never meant to be one, as in an example that was copied."""
+        if url and (urlsplit(url.get_secret_value()).password or "").lower() in PLACEHOLDERS:
+            raise ValueError("the password is a placeholder; choose a real one")
+        return url
+
     @field_validator("database_url")
     @classmethod
     def _database_is_known(cls, url: SecretStr | None) -> SecretStr | None:
         if url and not url.get_secret_value().startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
             raise ValueError("must begin with postgresql:// or sqlite:///")
+        return url
+
+    @field_validator("cache_url")
+    @classmethod
+    def _cache_is_known(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("memory://", "redis://", "rediss://")):
+            raise ValueError("must begin with memory://, redis:// or rediss://")
+        return url
+
+    @field_validator("mlflow_url")
+    @classmethod
+    def _server_is_on_the_web(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
         return url
 
     @property
@@ -126,8 +304,8 @@ class Settings(BaseSettings):
 
     @property
     def needs_key(self) -> bool:
-        """Whether every caller needs an API key, also one on this machine."""
-        return self.require_key or self.is_public
+        """Whether every caller needs a credential, also one on this machine."""
+        return self.require_key or self.is_public or bool(self.oidc_issuer or self.trusted_proxies)
 
     def jobs_url(self) -> str:
         """Return the URL of the jobs' database, password included."""
@@ -144,9 +322,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_safe_url(url: str) -> bool:
+    """Tell whether nobody between can change what this address answers: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+
+
 def describe(error: ValidationError) -> str:
     """Say in one line which settings are wrong and how, without their values."""
     return "; ".join(
-        f"{PREFIX}{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" if fault["loc"] else fault["msg"]
+        f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" if fault["loc"] else fault["msg"]
         for fault in error.errors(include_input=False, include_url=False)
     )

@@ -1,6 +1,8 @@
-"""TLS: which versions and ciphers are spoken, and a certificate for localhost to begin with."""
+"""TLS: which versions and ciphers are spoken, a certificate for localhost to begin with, and what replaces it."""
 
+import asyncio
 import ipaddress
+import logging
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,10 @@ LIFETIME = timedelta(days=365)
 """How long the self-signed certificate is valid."""
 RENEWAL = timedelta(days=30)
 """How long before its end the self-signed certificate is made anew."""
+LOOK_SECONDS = 1.0
+"""How often a serving process looks whether the files of its certificate were replaced."""
+
+log = logging.getLogger(__name__)
 
 
 def context(_config: "Config", default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -26,6 +32,62 @@ def context(_config: "Config", default: Callable[[], ssl.SSLContext]) -> ssl.SSL
     result.minimum_version = ssl.TLSVersion.TLSv1_2
     result.set_ciphers(CIPHERS)
     return result
+
+
+class Certificate:
+    """The certificate that a serving process shows, and what becomes of those that replace its files.
+
+    Connections keep the certificate that they began with. All of this happens in the event loop, because OpenSSL does
+    not let a context be changed in one thread while it is used in another.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Note the state of the files; do so before a context loads them, or a replacement in between is missed."""
+        self.replaced = 0
+        """How often a new certificate was put in place."""
+        self.refused = 0
+        """How often a new certificate could not be used, so that the one before stayed."""
+        self.count: Callable[[str], None] = lambda _result: None
+        """Called for each new certificate with what became of it: replaced or refused."""
+        self._files = certificate, key
+        self._seen = self._tried = self._state()
+
+    def follow(self, context: ssl.SSLContext, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at the files once a second for as long as the loop runs."""
+        self.look(context)
+        loop.call_later(LOOK_SECONDS, self.follow, context, loop)
+
+    def look(self, context: ssl.SSLContext) -> None:
+        """Load the certificate and key if they have changed, but not since the last look: a write takes a moment."""
+        before, self._seen = self._seen, self._state()
+        if self._seen == self._tried or self._seen != before:
+            return
+        self._tried = self._seen
+        try:
+            check_pair(*self._files)  # first, because loading one that does not fit would leave the context with half
+            context.load_cert_chain(*self._files)
+        except OSError as error:
+            self.refused += 1
+            self.count("refused")
+            wrong = "not a certificate and its private key in PEM"
+            reason = wrong if isinstance(error, ssl.SSLError) else error.strerror
+            log.error("the new certificate is refused and the old one stays: %s", reason)  # noqa: TRY400 - a traceback says no more
+        else:
+            self.replaced += 1
+            self.count("replaced")
+            log.info("new connections are shown the new certificate")
+
+    def _state(self) -> list[tuple[int, int, int] | None]:
+        return [_state(path) for path in self._files]
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does, or None if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def self_signed(directory: Path) -> tuple[Path, Path]:
@@ -49,19 +111,33 @@ def check_pair(certificate: Path, key: Path) -> None:
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
 
 
+def check_authorities(path: Path) -> None:
+    """Make sure that a file holds certificates of authorities.
+
+    Raises:
+        OSError: it does not (ssl.SSLError is one).
+
+    """
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+
+
 def _is_usable(certificate: Path, key: Path) -> bool:
     from cryptography import x509
 
     try:
         check_pair(certificate, key)
-        end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-    except (OSError, ValueError):
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        is_authority = found.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (OSError, ValueError, x509.ExtensionNotFound):
         return False
-    return end - datetime.now(UTC) > RENEWAL
+    return not is_authority and found.not_valid_after_utc - datetime.now(UTC) > RENEWAL
 
 
 def _make() -> tuple[bytes, bytes]:
-    """Return a new certificate and its key in PEM."""
+    """Return a new certificate and its key in PEM.
+
+    It is no authority: whoever trusts it trusts this one server, and nobody who steals the key can sign for another.
+    """
     # Imported here because serving with a certificate of one's own does without.
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -73,7 +149,7 @@ def _make() -> tuple[bytes, bytes]:
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
     usage = x509.KeyUsage(
         digital_signature=True,
-        key_cert_sign=True,
+        key_cert_sign=False,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
@@ -92,7 +168,7 @@ def _make() -> tuple[bytes, bytes]:
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(usage, critical=True)
         .add_extension(identifier, critical=False)

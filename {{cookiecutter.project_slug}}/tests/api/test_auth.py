@@ -1,17 +1,18 @@
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from package_name.api.app import create_app
-from package_name.keys import KeyStore, Scope
+from package_name.api.auth import require
+from package_name.keys import LOCAL, Caller, Key, KeyStore, Scope
 from package_name.settings import Settings
 
-OPEN = {"/health/live", "/health/ready", "/docs", "/openapi.json", "/static/{path:path}"}
-"""All that strangers may read."""
+OPEN = {"/health/live", "/health/ready", "/docs", "/openapi.json"}
+"""All that strangers may read, beside the files below /static."""
 
 
 @pytest.fixture
@@ -30,32 +31,54 @@ def keys(trained: Settings) -> Iterator[KeyStore]:
         store.revoke(key.id)
 
 
-def requests(app: FastAPI) -> list[tuple[str, str]]:
-    return [
-        (method, path.replace("{", "").replace("}", ""))
+def requests(app: FastAPI) -> set[tuple[str, str]]:
+    """Return every method of every path that the application has, described or not."""
+    routes = [(route.path or "", route.methods) for route in iter_route_contexts(app.routes)]
+    mounts = {path for path, methods in routes if methods is None}
+    assert mounts == {"/static"}
+    named = {(method, path) for path, methods in routes for method in methods or ()}
+    return {(method, path.replace("{", "").replace("}", "")) for method, path in named}
+
+
+def test_the_routes_that_are_found_are_all_that_are_described(app: FastAPI) -> None:
+    described = {
+        (method.upper(), path.replace("{", "").replace("}", ""))
         for path, item in app.openapi()["paths"].items()
         for method in item
-        if path not in OPEN
-    ]
-
-
-def test_every_route_is_either_described_or_open(app: FastAPI) -> None:
-    described = set(app.openapi()["paths"])
-    served = {getattr(route, "path", "") for route in app.routes} - {"/static"}
-    assert {route for route in served if route} - described <= OPEN
-    assert all(isinstance(route, APIRoute) for route in app.routes if getattr(route, "path", "") in described)
+    }
+    rest = requests(app) - described
+    assert described <= requests(app)
+    assert {path for method, path in rest if method != "OPTIONS"} == {"/docs", "/openapi.json"}
 
 
 def test_a_stranger_is_turned_away_everywhere_but_on_the_open_routes(app: FastAPI, stranger: TestClient) -> None:
     """Checklist 22."""
-    asked = requests(app)
-    assert len(asked) > 5
-    for method, path in asked:
-        assert stranger.request(method, path).status_code == 401, (method, path)
-        assert stranger.request(method, f"{path}/", follow_redirects=False).status_code == 404, (method, path)
-    assert stranger.post("/predict").headers["WWW-Authenticate"]
-    for path in OPEN - {"/static/{path:path}"}:
-        assert stranger.get(path).status_code == 200, path
+    guarded = {path for _, path in requests(app)} - OPEN
+    assert len(guarded) > 5
+    for path in [*guarded, "/", "/nowhere", "/metrics", "/docs/", "/static", "/redoc", "/.env", "//predict"]:
+        for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"):
+            for spelled in (path, f"{path}/"):
+                if spelled == "/static/":
+                    continue
+                answer = stranger.request(method, spelled, follow_redirects=False)
+                assert answer.status_code == 401, (method, spelled)
+                assert {"Bearer", "ApiKey"} == set(answer.headers["WWW-Authenticate"].split(", "))
+    for path in OPEN:
+        assert stranger.get(path).status_code == stranger.head(path).status_code == 200, path
+        assert stranger.post(path).status_code == 405, path
+    assert stranger.get("/static/swagger-ui.css").status_code == 200
+    assert stranger.get("/static/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "DELETE"])
+def test_who_has_a_key_learns_what_there_is(stranger: TestClient, keys: KeyStore, method: str) -> None:
+    stranger.headers["X-API-Key"] = keys.create("someone", ["predict"])[1]
+    assert stranger.request(method, "/nowhere").status_code == 404
+    expected = {"GET": 405, "HEAD": 405, "OPTIONS": 204, "POST": 422, "DELETE": 405}
+    answer = stranger.request(method, "/predict")
+    assert answer.status_code == expected[method]
+    if answer.status_code in {204, 405}:
+        assert answer.headers["Allow"] == "OPTIONS, POST"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +87,10 @@ def test_a_stranger_is_turned_away_everywhere_but_on_the_open_routes(app: FastAP
         {"X-Forwarded-For": "192.0.2.7"},
         {"Forwarded": "for=192.0.2.7"},
         {"Host": "evil.example"},
-        {"Host": "[::1"},
+        {"Via": "1.1 proxy"},
+        {"X-Forwarded-Host": "localhost"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Real-IP": "127.0.0.1"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
@@ -119,7 +145,47 @@ def test_a_revoked_key_is_worthless_at_once(stranger: TestClient, keys: KeyStore
     assert stranger.get("/models", headers={"X-API-Key": secret}).status_code == 401
 
 
+def test_a_key_is_good_as_a_bearer_too(stranger: TestClient, keys: KeyStore) -> None:
+    _, secret = keys.create("someone", ["predict"])
+    for scheme in ("Bearer", "bearer"):
+        assert stranger.get("/models", headers={"Authorization": f"{scheme} {secret}"}).status_code == 200
+    for wrong in (f"Basic {secret}", "Bearer", "Bearer ", f"Bearer {secret}x", f"Bearer {secret} x", secret):
+        assert stranger.get("/models", headers={"Authorization": wrong}).status_code == 401, wrong
+    both = {"Authorization": f"Bearer {secret}", "X-API-Key": "wrong"}
+    assert stranger.get("/models", headers=both).status_code == 401
+
+
+def test_a_forged_header_of_a_proxy_changes_no_decision(stranger: TestClient, keys: KeyStore) -> None:
+    """Checklist 23."""
+    _, secret = keys.create("someone", ["predict"])
+    for name in ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "X-Forwarded-Proto"):
+        for value in ("127.0.0.1", "localhost", "for=127.0.0.1", "http", "\x7f"):
+            assert stranger.get("/models", headers={name: value}).status_code == 401
+            assert stranger.get("/models", headers={name: value, "X-API-Key": secret}).status_code == 200
+
+
 @pytest.mark.parametrize("secret", ["", "wrong", "x" * 10_000, "\x7f"])
 def test_a_wrong_key_is_turned_away(stranger: TestClient, keys: KeyStore, secret: str) -> None:
     keys.create("someone", ["admin"])
     assert stranger.get("/models", headers={"X-API-Key": secret}).status_code == 401
+
+
+def test_an_endpoint_learns_who_calls_by_one_check(trained: Settings, keys: KeyStore) -> None:
+    app = create_app(trained)
+    asked: list[str] = []
+
+    @app.get("/who", dependencies=[require("train")])
+    def who(caller: Annotated[Caller, require("train")]) -> str:
+        return caller.name
+
+    def find(secret: str) -> Key | None:
+        asked.append(secret)
+        return keys.find(secret)
+
+    app.state.services.keys.find = find
+    _, secret = keys.create("ann", ["train"])
+    with TestClient(app, base_url="https://192.0.2.1") as stranger:
+        assert stranger.get("/who", headers={"X-API-Key": secret}).json() == "key:ann"
+    assert asked == [secret]
+    with TestClient(app, base_url="https://127.0.0.1") as local:
+        assert local.get("/who").json() == LOCAL.name

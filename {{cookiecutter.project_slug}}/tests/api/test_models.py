@@ -59,6 +59,24 @@ def test_a_broken_record_does_not_hide_the_other_versions(client: TestClient, tm
     assert client.get("/models/2").status_code == 500
 
 
+@pytest.mark.parametrize("path", ["/models", "/models/1"])
+def test_who_knows_an_answer_already_is_told_so(client: TestClient, path: str) -> None:
+    first = client.get(path)
+    tag = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    for known in (tag, f'"x", {tag}', "*"):
+        for same in (client.get(path, headers={"If-None-Match": known}), client.head(path)):
+            assert same.headers["ETag"] == tag
+            assert same.content == b""
+        assert client.get(path, headers={"If-None-Match": known}).status_code == 304
+    for other in ('W/"0"', "", "x" * 900, '"', ",,"):
+        assert client.get(path, headers={"If-None-Match": other}).status_code == 200
+    client.post("/models/2/promote").raise_for_status()
+    changed = client.get(path, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != tag
+
+
 @pytest.mark.parametrize("version", ["3", "0", "x", "%2e%2e", "..%2f1", "a" * 300, "%00"])
 def test_a_version_that_does_not_exist_is_not_found(client: TestClient, version: str) -> None:
     """Checklist 19."""

@@ -29,6 +29,7 @@ def test_every_error_becomes_a_problem_of_its_kind(app: FastAPI, client: TestCli
         "title": kind.title,
         "status": kind.status,
         "detail": "This went wrong.",
+        "request_id": answer.headers["X-Request-ID"],
     }
 
 
@@ -37,7 +38,9 @@ def test_every_kind_of_error_has_a_type_of_its_own() -> None:
     assert sorted(set(slugs)) == sorted(slugs)
 
 
-def test_a_fault_nobody_foresaw_is_logged_and_tells_the_caller_nothing(app: FastAPI, client: TestClient) -> None:
+def test_a_fault_nobody_foresaw_is_logged_and_tells_the_caller_nothing(
+    app: FastAPI, client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
     @app.get("/fault")
     def fault() -> None:
         raise RuntimeError("the password is s3cret")
@@ -45,6 +48,7 @@ def test_a_fault_nobody_foresaw_is_logged_and_tells_the_caller_nothing(app: Fast
     answer = client.get("/fault")
     assert (answer.status_code, answer.headers["Content-Type"]) == (500, MEDIA_TYPE)
     assert "s3cret" not in answer.text
+    assert "the password is s3cret" in caplog.text
 
 
 @pytest.mark.parametrize(

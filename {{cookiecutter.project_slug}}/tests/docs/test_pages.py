@@ -8,6 +8,8 @@ commands after `$ ` and below each what it answers, with `...` for anything; a c
     <!-- file: PATH -->             it is the content of this file
     <!-- exits with NUMBER -->      the command fails, as the page says
 
+A page that says `<!-- needs: NAME NAME -->` is skipped where one of these packages cannot be imported.
+
 A service that a page starts runs until the next one or the page's end. A page that calls one and starts none has one
 running, with a trained model, which every page has unless it says `<!-- starts without a model -->`.
 """
@@ -23,6 +25,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
@@ -34,11 +37,12 @@ from package_name.settings import PREFIX, Settings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 NAME = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
-NOT_RUN = 5
+NOT_RUN = 12
 """Blocks that are not run. Count again when you add one, and think twice."""
 SHOWN_ONLY = {"text", "json", "ini", "nginx"}
 SERVES = re.compile(rf"^(make|{NAME}) serve\b|^uvicorn ")
-SECONDS = 60
+SECONDS = 120
+NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
 
 
 class Block(NamedTuple):
@@ -142,6 +146,8 @@ class Terminal:
         self._server = int(pid)
         trust = ssl.create_default_context()
         trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE  # a page may bring a certificate of its own
+        if (own := self._log.with_name("client.pem")).exists():  # or may ask clients for one
+            trust.load_cert_chain(own, own.with_suffix(".key"))
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             try:
@@ -174,7 +180,7 @@ class Terminal:
 def copy_project(folder: Path, models: Path | None) -> None:
     """Copy what a page may use or change; the environment is linked."""
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "pyproject.toml"):
+    for name in ("Makefile", "params.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     (folder / ".venv").symlink_to(sys.prefix)
     if models:
@@ -199,6 +205,9 @@ def matches(answer: str, shown: str) -> bool:
 )
 def test_what_a_page_shows_happens(page: Path, tmp_path: Path, trained: Settings) -> None:
     text = page.read_text(encoding="utf-8")
+    needed = [name for names in NEEDS.findall(text) for name in names.split()]
+    if missing := [name for name in needed if find_spec(name) is None]:
+        pytest.skip(f"{page.name} needs {', '.join(missing)}, which is not installed")
     models = None if "<!-- starts without a model -->" in text else trained.models_dir
     needs_worker = any("/train" in block.content or "/jobs" in block.content for block in blocks(page))
     terminal = Terminal(tmp_path / "project", models)
@@ -214,12 +223,14 @@ def test_what_a_page_shows_happens(page: Path, tmp_path: Path, trained: Settings
 def run_block(block: Block, terminal: Terminal, folder: Path) -> None:
     """Do what a block says and compare what happens with what it shows."""
     content = block.content.replace("8443", str(terminal.port))
-    if block.note.startswith("not run") or block.language in SHOWN_ONLY:
+    if block.note.startswith("not run") or (block.language in SHOWN_ONLY and not block.note.startswith("file: ")):
         return
     if block.note.startswith("file: "):
-        (folder / block.note.removeprefix("file: ")).write_text(content)
+        path = folder / block.note.removeprefix("file: ")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
     elif block.language == "python":
-        (folder / "program.py").write_text(content)
+        (folder / "program.py").write_text(content, encoding="utf-8")
         code, answer = terminal.run("python program.py")
         assert code == 0, f"{block.place}: {answer}"
     else:
@@ -239,7 +250,7 @@ def test_each_block_says_what_it_is() -> None:
         block.place
         for page in PAGES
         for block in blocks(page)
-        if block.language not in {"console", "python", *SHOWN_ONLY}
+        if block.language not in {"console", "python", *SHOWN_ONLY} and not block.note.startswith("file: ")
     ]
     assert strange == [], f"use console or python, which are run, or one of {', '.join(SHOWN_ONLY)}"
 

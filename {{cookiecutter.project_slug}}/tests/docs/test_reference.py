@@ -113,3 +113,11 @@ def test_a_card_of_another_model_is_refused(extension: Writer) -> None:
     page = (PAGES / "markdown" / "model.md").read_text(encoding="utf-8")
     other = re.sub(r"^model: .*$", "model: roses", page, count=1, flags=re.MULTILINE)
     assert "describes roses" in next(iter(extension("model_card").unfilled(other)))[1]
+
+
+def test_every_test_that_a_threat_is_answered_with_exists() -> None:
+    text = (PAGES.parent / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", text)
+    assert len(named) > 15
+    for file, name in named:
+        assert f"\ndef {name}(" in (PAGES.parent / file).read_text(encoding="utf-8"), f"{file}::{name}"

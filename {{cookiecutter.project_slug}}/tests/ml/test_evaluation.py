@@ -1,31 +1,62 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
-from package_name.ml.base import Classes
-from package_name.ml.evaluation import confusion, evaluate, histograms
-
-TRUTH = np.array([0, 0, 0, 1])
-ANSWER = Classes(
-    index=np.array([0, 0, 1, 1]),
-    probability=np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]], dtype=np.float32),
-)
+from package_name.ml.base import Interval
+from package_name.ml.evaluation import GROUPS, MOST_ROWS, plots
+from package_name.ml.figures import DRAWN, draw
 
 
-def test_metrics_are_those_of_the_textbook() -> None:
-    metrics = evaluate(ANSWER, TRUTH)
-    assert metrics["accuracy"] == pytest.approx(3 / 4)
-    assert metrics["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
-    assert metrics["macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
-    assert metrics["log_loss"] == pytest.approx(-np.log([0.8, 0.6, 0.3, 0.9]).mean(), rel=1e-6)
+@pytest.fixture
+def answers(dear: Any, training_of: Any) -> Any:
+    """Return what a classifier computes for four examples: right and sure, right, wrong, wrong and sure."""
+    training_of(dear)
+    output = np.array([[0.95, 0.05], [0.42, 0.58], [0.55, 0.45], [0.05, 0.95]], dtype=np.float32)
+    return plots(output, np.array([0, 1, 1, 0]), None)
 
 
-def test_confusion_counts_truth_by_row_and_answer_by_column() -> None:
-    assert confusion(ANSWER, TRUTH) == [[2, 1], [0, 1]]
+def test_the_confusion_names_the_class_of_each_example_and_the_one_it_was_taken_for(answers: Any) -> None:
+    assert answers["confusion"]["actual"].tolist() == ["cheap", "dear", "dear", "cheap"]
+    assert answers["confusion"]["predicted"].tolist() == ["cheap", "dear", "cheap", "dear"]
 
 
-def test_histograms_count_every_value_once() -> None:
-    X = np.column_stack([np.arange(100), np.zeros(100)]).astype(np.float32)
-    result = histograms(X, ("spread", "constant"))
-    assert result["spread"]["counts"] == [10.0] * 10
-    assert sum(result["constant"]["counts"]) == 100
-    assert all(len(one["counts"]) == len(one["edges"]) + 1 for one in result.values())
+def test_the_calibration_compares_how_sure_the_answers_are_with_how_right(answers: Any) -> None:
+    shown = answers["calibration"]
+    assert shown["rows"].tolist() == [2, 2]
+    assert shown["confidence"] == pytest.approx([0.565, 0.95])
+    assert shown["accuracy"] == pytest.approx([0.5, 0.5])
+
+
+def test_residuals_and_coverage_say_how_far_values_are_off(rent: Any, training_of: Any) -> None:
+    training_of(rent)
+    value = np.arange(100, dtype=np.float32)
+    y = value + np.where(value < 20, 5.0, 1.0)
+    shown = plots(value[:, None], y, Interval(half_width=2, coverage=0.9, examples=9))
+    assert shown["residuals"]["residual"] == pytest.approx(y - value)
+    assert shown["coverage"]["inside"].tolist() == [0, 1, 1, 1, 1]
+    assert shown["coverage"]["rows"].tolist() == [20] * GROUPS
+    assert shown["coverage"]["predicted"] == pytest.approx([9.5, 29.5, 49.5, 69.5, 89.5])
+
+
+def test_big_data_do_not_make_big_plots(rent: Any, dear: Any, training_of: Any) -> None:
+    rows = MOST_ROWS + 1
+    training_of(rent)
+    shown = plots(np.zeros(rows, np.float32), np.zeros(rows), Interval(half_width=1, coverage=0.9, examples=9))
+    assert [len(column) for column in shown["residuals"].values()] == [MOST_ROWS] * 2
+    assert shown["coverage"]["rows"].sum() == rows
+    training_of(dear)
+    shown = plots(np.full((rows, 2), 0.5, np.float32), np.zeros(rows, np.int64), None)
+    assert [len(column) for column in shown["confusion"].values()] == [MOST_ROWS] * 2
+
+
+def test_every_plot_can_be_drawn(toy: Any, training_of: Any) -> None:
+    training_of(toy)
+    data = toy.dataset()
+    model = toy().train(data)
+    drawn = plots(model.compute(data.X), data.y, model.interval)
+    for name, plot in drawn.items():
+        (axes,) = draw(name, {column: values.tolist() for column, values in plot.items()}).axes
+        assert axes.get_xlabel()
+        assert axes.get_title()
+    assert set(drawn) <= set(DRAWN)

@@ -1,14 +1,13 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from package_name.ml import Model, training
-from package_name.ml.base import Dataset
-from package_name.ml.export import Parity
-from package_name.ml.manifest import Manifest
-from package_name.ml.training import TrainingRefused, check, split, train_candidate
+from package_name.ml.manifest import FileRecord, Manifest
+from package_name.ml.parity import Parity
+from package_name.ml.training import PLOTS, TrainingRefused, train_candidate
 
 
 def train(directory: Path, **hyperparameters: Any) -> Manifest:
@@ -28,8 +27,10 @@ def test_the_manifest_says_what_was_made_and_how(tmp_path: Path) -> None:
     assert manifest.hyperparameters["seed"] == 5
     assert manifest.labels == list(Model.labels)
     assert manifest.dataset.fingerprint == Model.dataset().fingerprint
-    assert sum(map(sum, manifest.confusion)) == manifest.dataset.test_rows
-    assert set(manifest.reference) == set(Model.Features.names())
+    assert (manifest.kind, manifest.score) == (Model.kind, Model.score)
+    assert manifest.metrics[manifest.score] <= 1
+    assert (manifest.interval is None) == bool(manifest.labels)
+    assert len(manifest.reference) == len(Model.Features.names()) + 1
     assert manifest.created_at.utcoffset() is not None
 
 
@@ -56,50 +57,85 @@ def test_a_model_whose_export_differs_is_refused(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "run").exists()
 
 
+def test_a_model_that_cannot_be_exported_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export(_: Model) -> bytes:
+        raise RuntimeError("no converter\nand a long story")
+
+    monkeypatch.setattr(Model, "export", export)
+    with pytest.raises(TrainingRefused, match=r"cannot be exported to ONNX \(RuntimeError: no converter\)\. Try"):
+        train(tmp_path / "run")
+
+
+def test_a_missing_library_is_not_taken_for_a_fault_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export(_: Model) -> bytes:
+        raise ModuleNotFoundError("there is none", name="converter")
+
+    monkeypatch.setattr(Model, "export", export)
+    with pytest.raises(ModuleNotFoundError):
+        train(tmp_path / "run")
+
+
+def test_a_model_that_fails_on_what_it_should_accept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Model.dataset()
+    model = Model().train(data)
+
+    def compute(_: Model, _rows: Any) -> Any:
+        raise ValueError("Found unknown categories" + " 7" * 1000)
+
+    monkeypatch.setattr(Model, "compute", compute)
+    with pytest.raises(TrainingRefused, match=r"fails on a row that Features accepts .* handle_unknown") as refused:
+        training.export(model, data)
+    assert len(str(refused.value)) < 500
+
+
+def test_what_a_missing_value_breaks_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    parity = Parity(rows=9, label_differences=1, largest_difference=0, worst_row=[1.5, np.nan])
+    monkeypatch.setattr(training, "compare", lambda *_: parity)
+    data = Model.dataset()
+    with pytest.raises(TrainingRefused, match=r"a value is missing: fill missing values in before the estimator"):
+        training.export(Model().train(data), data)
+
+
+def test_an_estimator_that_cannot_be_saved_is_refused(tmp_path: Path) -> None:
+    model = Model().train(Model.dataset())
+    model.estimator = lambda: None
+    with pytest.raises(TrainingRefused, match="cannot be saved with joblib"):
+        training.write_model(tmp_path / "run", model, None)
+
+
+class Served(Model):
+    """The model, serving without an export."""
+
+    runtime: ClassVar = "joblib"
+
+    def export(self) -> bytes:
+        raise NotImplementedError
+
+
+def test_a_model_that_serves_by_joblib_is_recorded_without_an_export(tmp_path: Path, training_of: Any) -> None:
+    training_of(Served)
+    manifest = train(tmp_path / "run")
+    assert (manifest.runtime, manifest.parity) == ("joblib", None)
+    assert set(manifest.files) == {"model.joblib", PLOTS}
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["manifest.json", "model.joblib", PLOTS]
+
+
 def test_a_wrong_hyperparameter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="seed"):
         train(tmp_path / "run", seed=-1)
 
 
-def test_examples_are_held_back_in_proportion_and_not_learned_from() -> None:
-    data = Model.dataset()
-    numbered = Dataset(np.arange(len(data.y), dtype=np.float32)[:, None], data.y, data.source)
-    learned, held = split(numbered)
-    assert sorted([*learned.X[:, 0], *held.X[:, 0]]) == numbered.X[:, 0].tolist()
-    shares = [np.bincount(part.y) / len(part.y) for part in (data, held)]
-    assert np.abs(shares[0] - shares[1]).max() < 0.05
-
-
-def changed(X: Any = None, y: Any = None) -> Dataset:
-    data = Model.dataset()
-    return Dataset(data.X if X is None else X(data.X.copy()), data.y if y is None else y(data.y.copy()), "changed")
-
-
-def with_value(value: float) -> Any:
-    def change(X: Any) -> Any:
-        X[17, 0] = value
-        return X
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (changed(X=with_value(float("nan"))), f"{Model.Features.names()[0]} of example 17"),
-        (changed(X=with_value(1e30)), f"{Model.Features.names()[0]} of example 17"),
-        (changed(X=lambda X: X[:, :-1]), "must have"),
-        (changed(X=lambda X: X[:-1]), "must have"),
-        (changed(y=lambda y: np.minimum(y, len(Model.labels) - 2)), f"fewer than 5 examples of {Model.labels[-1]}"),
-        (changed(y=lambda y: y + 1), "indices of the"),
-        (changed(y=lambda y: y - 1), "indices of the"),
-    ],
-    ids=["nan", "out of range", "a column less", "a row less", "a class is missing", "too high", "too low"],
-)
-def test_data_that_are_not_what_is_promised_are_refused(data: Dataset, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        check(data)
-
-
-def test_the_bundled_data_are_what_is_promised() -> None:
-    check(Model.dataset())
+def test_a_model_of_any_kind_is_trained_and_recorded(tmp_path: Path, toy: Any, training_of: Any) -> None:
+    training_of(toy)
+    manifest = train(tmp_path / "run", seed=5)
+    assert manifest.predicts()[0] == toy.kind
+    assert manifest.predicts()[1] == [(column.name, list(column.choices)) for column in toy.Features.columns()]
+    assert manifest.parity is not None
+    assert manifest.parity.passed
+    assert manifest.files[PLOTS] == FileRecord.of((tmp_path / "run" / PLOTS).read_bytes())
+    if manifest.interval is not None:
+        assert manifest.metrics["interval_coverage"] == pytest.approx(0.9, abs=0.1)

@@ -34,7 +34,7 @@ def test_a_new_champion_is_picked_up_and_the_old_one_stays_usable(registry: Regi
     champion.refresh()
     assert (before.version, champion.served and champion.served.version) == ("1", "2")
     X = Model.Features.matrix([Model.Features.example().values()])
-    assert before.model.predict(X).index.shape == (1,)
+    assert before.answer(X).finite
 
 
 @pytest.mark.parametrize("damage", ["truncated", "tampered", "too large", "missing"])
@@ -82,6 +82,7 @@ def rewrite_features(registry: Registry, change: Callable[[dict[str, Any]], dict
     path.write_text(json.dumps(manifest))
 
 
+@pytest.mark.skipif(len(Model.Features.names()) == 1, reason="a single feature has no order")
 def test_a_version_for_the_same_features_in_another_order_is_not_loaded(registry: Registry) -> None:
     rewrite_features(registry, lambda features: dict(reversed(features.items())))
     with pytest.raises(IncompatibleModelVersion, match="other features or labels"):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from package_name.errors import InvalidModelVersion, ModelVersionNotFound
-from package_name.ml.export import Parity
 from package_name.ml.manifest import DatasetRecord, FileRecord, Manifest, now
+from package_name.ml.parity import Parity
 from package_name.serving.registry import Registry
 
 
@@ -29,7 +29,6 @@ def candidate(registry: Registry) -> Callable[..., Path]:
             labels=list(labels),
             hyperparameters={},
             metrics={"balanced_accuracy": score},
-            confusion=[],
             parity=Parity(rows=1, label_differences=0, largest_difference=0, worst_row=[]),
             dataset=DatasetRecord(source="", fingerprint="", training_rows=1, test_rows=1),
             reference={},

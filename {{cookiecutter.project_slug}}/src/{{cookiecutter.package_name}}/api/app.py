@@ -4,27 +4,50 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .. import __version__
 from ..about import about
-from ..errors import ServiceError
+from ..errors import BadRequest, HeadTooLarge, RequestTimeout, ServiceError, Unavailable
 from ..jobs.store import Jobs
 from ..keys import KeyStore
+from ..logs import AccessLog
 from ..ml import Model
+from ..monitoring.drift import Tallies
+from ..monitoring.metrics import Metrics
+from ..serving.cache import answer_cache
 from ..serving.champion import Champion
 from ..serving.registry import Registry
+from ..serving.shadow import Shadow
 from ..settings import Settings
-from . import docs, health, jobs, models, problems
+from . import auth, docs, health, jobs, methods, metrics, models, problems, traffic
+from .compression import Compression
+from .concurrency import Concurrency
 from .dependencies import Services
+from .drain import Drain
+from .envelope import Envelope
 from .limits import BodyLimit
 from .predict import predict_router
 from .schemas import predict_request
 
+if TYPE_CHECKING:
+    from ..tokens import Issuer
+    from .quota import Quotas
+
+MEASURE_SECONDS = 10.0
+"""Time between two looks at what this process uses, in seconds."""
+
 log = logging.getLogger(__name__)
+
+
+GUARDED = {str(status): answer for status, answer in problems.documented(*auth.ERRORS).items()}
+"""What every operation may answer that asks who calls."""
 
 
 class Service(FastAPI):
@@ -35,21 +58,36 @@ class Service(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = super().openapi()
             self.openapi_schema["components"]["schemas"] |= self.state.components
-            for item in self.openapi_schema["paths"].values():
-                for operation in item.values():  # the name of a function says less than what it does
+            self.openapi_schema["components"]["securitySchemes"] = jsonable_encoder(
+                {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
+            )
+            for path, item in self.openapi_schema["paths"].items():
+                for operation in item.values():
+                    # The name of a function says less than what it does.
                     operation["summary"] = operation["description"].partition(".")[0]
+                    if path not in auth.OPEN:
+                        operation["security"] = [{name: []} for name in auth.SCHEMES]
+                        operation["responses"] = GUARDED | operation["responses"]
         return self.openapi_schema
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the service as these settings describe it."""
-    registry = Registry(settings.models_dir, Model.name)
+    registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
+    champion = Champion(registry, settings.max_model_bytes, Tallies(settings.data_dir / "drift", settings.drift_days))
+    measured = Metrics(champion.drift)
     services = Services(
         settings=settings,
         registry=registry,
-        champion=Champion(registry, settings.max_model_bytes),
+        champion=champion,
+        metrics=measured,
+        cache=answer_cache(url.get_secret_value(), settings.cache_seconds) if (url := settings.cache_url) else None,
+        shadow=Shadow(measured),
         jobs=Jobs(settings),
         keys=KeyStore(settings.data_dir / "keys.json"),
+        drain=Drain(settings.drain_seconds),
+        issuer=_issuer(settings),
+        quotas=_quotas(settings),
     )
     app = Service(
         title=about().name,
@@ -61,33 +99,97 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # the redirect would name whatever host the caller names
         generate_unique_id_function=lambda route: route.name,
-        responses=problems.documented(ServiceError),
+        responses=problems.documented(BadRequest, RequestTimeout, HeadTooLarge, ServiceError, Unavailable),
     )
     app.state.components = _components(settings)
     app.state.services = services
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Concurrency, limit=settings.max_concurrent_requests)
+    _wrap(app, settings, services.metrics)
     problems.install(app)
     app.include_router(predict_router(settings.max_rows))
     app.include_router(jobs.router)
     app.include_router(models.router)
+    app.include_router(traffic.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     docs.install(app)
+    methods.install(app)
     return app
+
+
+def _issuer(settings: Settings) -> "Issuer | None":
+    """Return the issuer of tokens, if there is one; its library is loaded for it alone."""
+    if settings.oidc_issuer is None:
+        return None
+    from ..tokens import Issuer
+
+    return Issuer(settings)
+
+
+def _quotas(settings: Settings) -> "Quotas | None":
+    """Return what counts requests, if any are to be counted; its library is loaded for it alone."""
+    if not settings.needs_key or not (settings.rate_limit or settings.quota):
+        return None
+    from .quota import Quotas
+
+    return Quotas(settings)
+
+
+def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """Put around the application what concerns every answer; the last added is the outermost."""
+    app.add_middleware(Compression, over_bytes=settings.compress_over_bytes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["DELETE", "GET", "HEAD", "POST", "PUT"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-API-Key"],
+            expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+        )
+    app.state.access_log = None
+    if settings.access_log and settings.log_level in {"debug", "info"}:
+        app.state.access_log = AccessLog(as_json=settings.log_format == "json")
+    app.add_middleware(Envelope, settings=settings, metrics=metrics, log=app.state.access_log)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Load the champion, then follow it for as long as the application runs."""
     services: Services = app.state.services
+    services.drain.install()
+    if not services.settings.needs_key:
+        log.warning("no credential is asked for: every program on this machine may call, and no other machine")
     services.champion.refresh()
-    follower = asyncio.create_task(services.champion.follow(services.settings.refresh_seconds))
+    followers = [
+        asyncio.create_task(services.champion.follow(services.settings.refresh_seconds)),
+        asyncio.create_task(_measure(services)),
+    ]
     try:
         yield
     finally:
-        follower.cancel()
-        with suppress(asyncio.CancelledError):
-            await follower
+        for follower in followers:
+            follower.cancel()
+            with suppress(asyncio.CancelledError):
+                await follower
+        services.shadow.close()
+        services.champion.flush()
+        if services.cache is not None:
+            await services.cache.close()
         services.jobs.close()
+        if services.quotas is not None:
+            await services.quotas.close()
+        if app.state.access_log is not None:
+            await app.state.access_log.close()
+
+
+async def _measure(services: Services) -> None:
+    """Note what this process uses, for whichever process is asked for the metrics of all."""
+    while True:
+        services.metrics.process(services.champion.served.version if services.champion.served else None)
+        await asyncio.sleep(MEASURE_SECONDS)
 
 
 def _components(settings: Settings) -> dict[str, Any]:

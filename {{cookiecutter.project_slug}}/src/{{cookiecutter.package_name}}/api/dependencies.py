@@ -1,18 +1,31 @@
 """What endpoints need, as annotated types."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
 from ..errors import ModelNotReady
+from ..monitoring.metrics import Metrics
+from ..serving.cache import AnswerCache
 from ..serving.champion import Champion, Served
 from ..serving.registry import Registry
+from ..serving.shadow import Shadow
 from ..settings import Settings
 
 if TYPE_CHECKING:
     from ..jobs.store import Jobs
     from ..keys import KeyStore
+    from ..tokens import Issuer
+    from .drain import Drain
+    from .quota import Quotas
+
+Header = tuple[bytes, bytes]
+"""Name in small letters, and value."""
+
+
+NOT_READY = "No model version serves yet. Train one: POST /train, or `make train`."
+"""What a caller is told before the first version is promoted."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +38,22 @@ class Services:
     """The model's versions."""
     champion: Champion
     """The version that serves."""
+    metrics: Metrics
+    """What is counted and measured."""
+    cache: AnswerCache | None
+    """Answers that are kept, if any are."""
+    shadow: Shadow
+    """What compares a version that is tried."""
     jobs: "Jobs"
     """Background work."""
     keys: "KeyStore"
     """Who may call."""
+    drain: "Drain"
+    """Whether the process is about to stop."""
+    issuer: "Issuer | None"
+    """Who else may call: bearers of its tokens. None unless the settings name one."""
+    quotas: "Quotas | None"
+    """How often each may call. None if there are no limits, or nobody is asked for a credential."""
 
 
 def services(request: Request) -> Services:
@@ -37,11 +62,32 @@ def services(request: Request) -> Services:
     return found
 
 
-EverythingBehind = Annotated[Services, Depends(services)]
+async def everything_behind(request: Request) -> Services:
+    """Return what stands behind the endpoints. Not a plain function, because those are called in another thread."""
+    return services(request)
 
 
-def served(request: Request) -> Served:
-    """Return the version that serves now; a request keeps it from beginning to end.
+EverythingBehind = Annotated[Services, Depends(everything_behind)]
+
+
+async def served(request: Request) -> Served:
+    """Return the version that answers a request, the champion or the canary; the request keeps it to its end.
+
+    Raises:
+        ModelNotReady: none has been trained and promoted yet.
+
+    """
+    version = services(request).champion.choose()
+    if version is None:
+        raise ModelNotReady(NOT_READY)
+    return version
+
+
+ServedVersion = Annotated[Served, Depends(served)]
+
+
+async def serving(request: Request) -> Served:
+    """Return the champion.
 
     Raises:
         ModelNotReady: none has been trained and promoted yet.
@@ -49,14 +95,14 @@ def served(request: Request) -> Served:
     """
     version = services(request).champion.served
     if version is None:
-        raise ModelNotReady("No model version serves yet. Train one: POST /train, or `make train`.")
+        raise ModelNotReady(NOT_READY)
     return version
 
 
-ServedVersion = Annotated[Served, Depends(served)]
+ServingVersion = Annotated[Served, Depends(serving)]
 
 
-def registry(request: Request) -> Registry:
+async def registry(request: Request) -> Registry:
     """Return the model registry."""
     return services(request).registry
 
@@ -64,9 +110,14 @@ def registry(request: Request) -> Registry:
 ModelRegistry = Annotated[Registry, Depends(registry)]
 
 
-def jobs(request: Request) -> "Jobs":
+async def jobs(request: Request) -> "Jobs":
     """Return the background jobs."""
     return services(request).jobs
 
 
 BackgroundJobs = Annotated["Jobs", Depends(jobs)]
+
+
+def note(scope: Any, *headers: Header) -> None:
+    """Give the answer to a request more headers, whatever the answer will be."""
+    scope["state"].setdefault("headers", []).extend(headers)

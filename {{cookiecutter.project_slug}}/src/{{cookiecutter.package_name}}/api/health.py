@@ -5,9 +5,9 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from ..errors import ModelNotReady
+from ..errors import ModelNotReady, Stopping
 from ..ml import Model
-from .dependencies import ServedVersion
+from .dependencies import EverythingBehind, ServingVersion
 from .problems import documented
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -35,15 +35,15 @@ class Ready(BaseModel):
     """Version that predicts."""
 
 
-@router.head("/live", include_in_schema=False)
 @router.get("/live")
 async def live() -> Alive:
     """Tell that this process answers."""
     return Alive()
 
 
-@router.head("/ready", include_in_schema=False)
-@router.get("/ready", responses=documented(ModelNotReady))
-async def ready(version: ServedVersion) -> Ready:
+@router.get("/ready", responses=documented(ModelNotReady, Stopping))
+async def ready(version: ServingVersion, services: EverythingBehind) -> Ready:
     """Tell that this process can predict, and with which version."""
+    if services.drain.begun:
+        raise Stopping("This process is about to stop. Send requests to another.")
     return Ready(model=Model.name, version=version.version)

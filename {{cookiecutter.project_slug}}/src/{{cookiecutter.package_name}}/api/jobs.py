@@ -8,6 +8,7 @@ from pydantic import StringConstraints
 from ..errors import (
     BadInput,
     BadRequest,
+    DiskFull,
     JobFinished,
     JobNotFound,
     JobsUnavailable,
@@ -42,7 +43,7 @@ read_hyperparameters = json_body(Model.Hyperparameters, lambda place: ".".join(m
     "/train",
     status_code=202,
     openapi_extra=described(Model.Hyperparameters, {"defaults": {}}, required=False),
-    responses=documented(BadRequest, TooLarge, UnsupportedMediaType)
+    responses=documented(BadRequest, TooLarge, UnsupportedMediaType, DiskFull)
     | {
         202: {
             "description": "The training is queued; `Location` is where to follow it.",

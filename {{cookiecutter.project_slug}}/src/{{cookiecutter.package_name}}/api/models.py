@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from ..errors import (
     BadInput,
@@ -13,12 +13,14 @@ from ..errors import (
     ModelVersionNotFound,
     NotAllowed,
     NotAuthenticated,
+    PickleNotAllowed,
 )
 from ..ml import Model
 from ..ml.manifest import Manifest
 from ..serving import champion
 from ..serving.registry import Registry
 from .auth import require
+from .conditional import IfNoneMatch, conditional, documented_tag
 from .dependencies import EverythingBehind, ModelRegistry
 from .problems import documented
 from .schemas import ModelVersion, ModelVersionDetails, ModelVersions
@@ -32,23 +34,35 @@ router = APIRouter(
 Version = Annotated[str, Path(description="Number of the version.", examples=["1"])]
 
 
-@router.get("", dependencies=[require("predict")])
-def list_versions(registry: ModelRegistry) -> ModelVersions:
+@router.get(
+    "",
+    dependencies=[require("predict")],
+    response_model=ModelVersions,
+    responses=documented_tag() | documented(BadInput),
+)
+def list_versions(registry: ModelRegistry, if_none_match: IfNoneMatch = None) -> Response:
     """List all versions, newest first."""
-    return ModelVersions(model=Model.name, versions=list(_readable(registry, registry.champion())))
+    versions = list(_readable(registry, registry.champion()))
+    return conditional(ModelVersions(model=Model.name, versions=versions), if_none_match)
 
 
-@router.get("/{version}", dependencies=[require("predict")], responses=documented(ModelVersionNotFound, BadInput))
-def get_version(version: Version, registry: ModelRegistry) -> ModelVersionDetails:
+@router.get(
+    "/{version}",
+    dependencies=[require("predict")],
+    response_model=ModelVersionDetails,
+    responses=documented_tag() | documented(ModelVersionNotFound, BadInput),
+)
+def get_version(version: Version, registry: ModelRegistry, if_none_match: IfNoneMatch = None) -> Response:
     """Show how a version was made and how good it is."""
     manifest = registry.manifest(version)
-    return ModelVersionDetails(**describe(version, manifest, registry.champion()).model_dump(), manifest=manifest)
+    shown = describe(version, manifest, registry.champion()).model_dump()
+    return conditional(ModelVersionDetails(**shown, manifest=manifest), if_none_match)
 
 
 @router.post(
     "/{version}/promote",
     dependencies=[require("admin")],
-    responses=documented(ModelVersionNotFound, IncompatibleModelVersion, BadInput),
+    responses=documented(ModelVersionNotFound, IncompatibleModelVersion, PickleNotAllowed, BadInput),
 )
 def promote(version: Version, services: EverythingBehind) -> ModelVersion:
     """Make a version the one that serves: roll back, or forward. All serving processes follow within two seconds."""

@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457): one form, one handler, nothing of the request repeated."""
 
+import errno
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
@@ -10,9 +11,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ..about import about
-from ..errors import BadInput, BadRequest, Fault, MethodNotAllowed, NotFound, ServiceError, TooLarge, Unavailable
+from ..errors import (
+    BadInput,
+    BadRequest,
+    DiskFull,
+    Fault,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RangeNotSatisfiable,
+    ServiceError,
+    TooLarge,
+)
+from ..logs import request_id
+from .auth import admit_to_anything
+from .methods import allowed
 
 MEDIA_TYPE = "application/problem+json"
 """Media type of every error."""
@@ -32,7 +48,7 @@ class FaultReport(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    location: str = Field(examples=["data[3].sepal_width"])
+    location: str = Field(examples=["data[3].width"])
     """Path to the value in the body, the query or a header."""
     message: str = Field(examples=["Input should be a finite number"])
     """What is wrong with it."""
@@ -51,6 +67,8 @@ class Problem(BaseModel):
     """The HTTP status, repeated."""
     detail: str = Field(examples=["2 values are not acceptable."])
     """What is wrong this time and what to do about it, for people."""
+    request_id: str | None = Field(default=None, examples=["5c1e0b7a9d0f4c0e8a53b8e1f0d2c4a6"])
+    """The id of the request, as in the header X-Request-ID: the log of the service knows it too."""
     errors: list[FaultReport] | None = None
     """The first things that are wrong with the request, if it is at fault."""
 
@@ -63,13 +81,14 @@ def problem_response(error: ServiceError, headers: dict[str, str] | None = None)
         title=error.title,
         status=error.status,
         detail=error.detail,
+        request_id=request_id.get() or None,
         errors=faults or None,
     )
     headers = dict(headers or {})
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = "1"
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "ApiKey"
+        headers["WWW-Authenticate"] = "Bearer, ApiKey"
     body = problem.model_dump_json(exclude_none=True)
     return Response(body, error.status, headers, MEDIA_TYPE)
 
@@ -103,8 +122,6 @@ def _message(error: Any) -> str:
             return "Input should be an array, as the first row is"
         case "model_type":
             return "Input should be an object"
-        case "value_error" if "UploadFile" in error["msg"]:
-            return "Input should be an uploaded file"
     return str(error["msg"])
 
 
@@ -138,21 +155,44 @@ def install(app: FastAPI) -> None:
         return problem_response(bad_input(error.errors(), lambda place: ".".join(map(str, place[1:]))))
 
     @app.exception_handler(HTTPException)
-    async def of_the_framework(_request: Request, error: HTTPException) -> Response:
-        return problem_response(_from_status(error.status_code), dict(error.headers or {}))
+    async def of_the_framework(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
+            # An upload is kept on the disk while it arrives.
+            return problem_response(DiskFull("There is too little room on the disk for this upload."))
+        if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            return problem_response(from_status(error.status_code))  # nobody is asked who they are while it is full
+        try:
+            await admit_to_anything(request)  # strangers do not learn what there is
+        except ServiceError as refusal:
+            return problem_response(refusal)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = allowed(request)
+        return problem_response(from_status(error.status_code), headers)
 
-    @app.exception_handler(Exception)
-    async def of_anything_else(_request: Request, _error: Exception) -> Response:
-        # The server logs the traceback; the caller learns only that it is our fault.
-        return problem_response(ServiceError("The service failed to answer this request. It has been logged."))
+    @app.exception_handler(ClientDisconnect)
+    async def of_a_caller_who_left(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it; but a traceback would tell of no fault
 
 
-def _from_status(status: int) -> ServiceError:
-    """Return the error that stands for a status which the framework answers by itself."""
-    if status == HTTPStatus.NOT_FOUND:
-        return NotFound("There is no such resource.")
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return MethodNotAllowed("This resource does not know this method. The header Allow names those it knows.")
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return TooLarge("The body is larger than this service reads.")
+OF_LIBRARIES: dict[int, ServiceError] = {
+    HTTPStatus.NOT_FOUND: NotFound("There is no such resource."),
+    HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed(
+        "This resource does not know this method. The header Allow names those it knows."
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLarge("The body is larger than this service reads."),
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: RangeNotSatisfiable(
+        "The resource has no such part. The header Content-Range tells its size."
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: Overloaded("The service answers all the requests it may."),
+}
+"""What stands for each status that a library answers by itself."""
+
+
+def from_status(status: int) -> ServiceError:
+    """Return the error that stands for a status which a library answers by itself."""
+    if status in OF_LIBRARIES:
+        return OF_LIBRARIES[status]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServiceError("The service failed to answer this request.")
     return BadRequest("The request cannot be read.")

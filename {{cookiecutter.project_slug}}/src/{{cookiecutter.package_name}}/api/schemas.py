@@ -1,9 +1,12 @@
 """What requests and answers look like, derived from the model's features and labels."""
 
+from copy import copy
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from ..ml import Model
 from ..ml.manifest import Manifest
@@ -36,7 +39,7 @@ class PredictRequest(BaseModel):
 def predict_request(max_rows: int) -> type[PredictRequest]:
     """Return the model of a body with 1 to `max_rows` rows."""
     limits = Field(min_length=1, max_length=max_rows)
-    row: Any = tuple.__class_getitem__(tuple(Annotated[float, f] for f in Model.Features.model_fields.values()))
+    row: Any = tuple.__class_getitem__(tuple(_element(field) for field in Model.Features.model_fields.values()))
     arrays: Any = Annotated[list.__class_getitem__(row), limits, Tag("rows")]
     objects: Any = Annotated[list.__class_getitem__(Model.Features), limits, Tag("objects")]
     data: Any = Annotated[arrays | objects, Discriminator(_form)]
@@ -46,13 +49,20 @@ def predict_request(max_rows: int) -> type[PredictRequest]:
     )
 
 
+def _element(field: FieldInfo) -> Any:
+    """Return the type of a feature's value in a row that is an array: there, a missing one is null, not left out."""
+    required = copy(field)
+    required.default = PydanticUndefined
+    return Annotated[field.annotation, required]
+
+
 def _form(data: Any) -> str:
     """Tell by its first row how a body spells rows."""
     return "objects" if isinstance(data, list) and data and isinstance(data[0], dict) else "rows"
 
 
 def place_of_row_value(place: tuple[int | str, ...]) -> str:
-    """Name a place in a `PredictRequest`, such as `data[3].sepal_width`."""
+    """Name a place in a `PredictRequest`, such as `data[3].width`."""
     if len(place) <= 2:  # noqa: PLR2004 - (data, form)
         return str(place[0]) if place else "body"
     row, *field = place[2:]

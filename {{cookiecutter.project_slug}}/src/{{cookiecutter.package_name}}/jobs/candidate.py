@@ -1,4 +1,4 @@
-"""Training in a process of its own: what runs there, and the worker's end of it.
+"""Training, and tracking it, in a process of its own: what runs there, and the worker's end of it.
 
 The process can be ended at any moment and takes its memory with it, and the worker stays able to hear that a job was
 cancelled. The two talk in lines of JSON: the order on the child's standard input, whose end is also how the child
@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -35,29 +36,38 @@ class ChildKilled(Exception):
 
 def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
     """Train in this process and return the metrics; raise `TrainingFailed` if the data or the model are at fault."""
-    from ..ml.download import Archive
-    from ..ml.training import TrainingRefused, train_candidate
+    with explained("training"):
+        from ..ml.download import Archive
+        from ..ml.training import train_candidate
 
-    archive = Archive(what["url"], what["sha256"], Path(what["cache"])) if what["url"] else None
-    try:
+        archive = Archive(what["url"], what["sha256"], Path(what["cache"])) if what["url"] else None
         return train_candidate(Path(what["directory"]), what["hyperparameters"], archive, report)
+
+
+@contextmanager
+def explained(task: str) -> Iterator[None]:
+    """Raise `TrainingFailed` for what may go wrong in a training, or a part of one, in words for whoever asked."""
+    from ..ml.training import TrainingRefused
+
+    try:
+        yield
     except TrainingRefused as error:
         raise TrainingFailed(str(error)) from error
     except ModuleNotFoundError as error:
         raise TrainingFailed(
-            f"Training needs {error.name}, which is not installed here: install the group train."
+            f"Training needs {error.name}, which is not installed here: install the group train, with it in there."
         ) from error
     except MemoryError as error:
-        raise TrainingFailed("The training ran out of memory.") from error
+        raise TrainingFailed(f"The {task} ran out of memory.") from error
     except OSError as error:
-        raise TrainingFailed(f"The training failed: {error.strerror or type(error).__name__}.") from error
+        raise TrainingFailed(f"The {task} failed: {error.strerror or type(error).__name__}.") from error
     except ValueError as error:
         first = (str(error).splitlines() or ["a value is wrong"])[0]
-        raise TrainingFailed(f"The training failed: {_PATH.sub('...', first)}") from error
+        raise TrainingFailed(f"The {task} failed: {_PATH.sub('...', first)}") from error
 
 
-def train_in_child(what: dict[str, Any], report: Report, check: Callable[[], None], timeout: float) -> dict[str, Any]:
-    """Train in a child process and return the metrics.
+def run_in_child(what: dict[str, Any], report: Report, check: Callable[[], None], timeout: float) -> dict[str, Any]:
+    """Train, or track what was trained, in a child process and return the outcome, such as the metrics.
 
     `check` is called twice a second; whatever it raises ends the child. Raises `TrainingFailed`, also after `timeout`
     seconds, and `ChildKilled`.
@@ -68,25 +78,29 @@ def train_in_child(what: dict[str, Any], report: Report, check: Callable[[], Non
     with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
     ) as child:
+        messages: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        reader = threading.Thread(target=_collect, args=(child, messages), daemon=True)
+        reader.start()
         try:
-            messages = _messages(child, what)
+            _order(child, what)
             while True:
                 check()
                 if time.monotonic() > deadline:
-                    raise TrainingFailed(f"The training took longer than the {timeout:g} seconds it may.")
+                    raise TrainingFailed(f"The work took longer than the {timeout:g} seconds it may.")
                 try:
                     message = messages.get(timeout=TICK_SECONDS)
                 except Empty:
                     continue
                 if message is None:
                     raise _end(child)
-                if "metrics" in message:
-                    return dict(message["metrics"])
+                if "outcome" in message:
+                    return dict(message["outcome"])
                 if "error" in message:
                     raise TrainingFailed(message["error"])
                 report(message["progress"], message["phase"])
         finally:
             os.killpg(child.pid, signal.SIGKILL)
+            reader.join()  # it must not read from a pipe that is closed
 
 
 def _end(child: "subprocess.Popen[bytes]") -> Exception:
@@ -97,24 +111,22 @@ def _end(child: "subprocess.Popen[bytes]") -> Exception:
     return TrainingFailed("The training's process ended by itself; the worker's log may tell why.")
 
 
-def _messages(child: "subprocess.Popen[bytes]", what: dict[str, Any]) -> "SimpleQueue[dict[str, Any] | None]":
-    """Send the order, and collect what the child says until it ends (None)."""
-    messages: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-
-    def collect() -> None:
-        for line in child.stdout or ():
-            messages.put(json.loads(line))
-        messages.put(None)
-
+def _order(child: "subprocess.Popen[bytes]", what: dict[str, Any]) -> None:
+    """Send the order."""
     if child.stdin:
         child.stdin.write(json.dumps(what).encode() + b"\n")
         child.stdin.flush()
-    threading.Thread(target=collect, daemon=True).start()
-    return messages
+
+
+def _collect(child: "subprocess.Popen[bytes]", messages: "SimpleQueue[dict[str, Any] | None]") -> None:
+    """Collect what the child says until it ends (None)."""
+    for line in child.stdout or ():
+        messages.put(json.loads(line))
+    messages.put(None)
 
 
 def main() -> None:
-    """Be the child: train what standard input orders."""
+    """Be the child: do what standard input orders."""
     # Requests come first: a training that takes every core must not show in the p99 of the predictions.
     os.nice(5)
     # Only messages may go to the pipe, so what libraries print goes to the log.
@@ -127,14 +139,24 @@ def main() -> None:
         print(json.dumps(message), file=pipe, flush=True)
 
     try:
-        metrics = train_here(what, lambda progress, phase: say(progress=progress, phase=phase))
+        outcome = work(what["kind"])(what, lambda progress, phase: say(progress=progress, phase=phase))
     except TrainingFailed as error:
         say(error=error.detail)
     except Exception as error:  # noqa: BLE001 - the boundary of the process
         traceback.print_exc()
-        say(error=f"The training failed for a reason nobody foresaw ({type(error).__name__}); see the worker's log.")
+        name = type(error).__name__
+        say(error=f"The work failed for a reason nobody foresaw ({name}); see the worker's log.")
     else:
-        say(metrics=metrics)
+        say(outcome=outcome)
+
+
+def work(kind: str) -> Callable[[dict[str, Any], Report], dict[str, Any]]:
+    """Return what does work of a kind."""
+    if kind == "track":
+        from .tracking import track_here
+
+        return track_here
+    return train_here
 
 
 def _end_with_parent() -> None:

@@ -13,11 +13,13 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import BadInput, JobFinished, JobNotFound, JobsUnavailable
+from ..durable import free_bytes
+from ..errors import BadInput, DiskFull, JobFinished, JobNotFound, JobsUnavailable
 from ..logs import PACKAGE
 from ..settings import Settings
 from .clock import set_sqlite_clock
@@ -65,9 +67,15 @@ class Jobs:
     def submit(self, kind: str, arguments: Mapping[str, Any], idempotency_key: str | None = None) -> Job:
         """Queue a job and return it; the same idempotency key always names the same job.
 
-        Keys of different callers meet here, so a caller's name belongs into the key.
+        Keys of different callers meet here, so a caller's name belongs into the key. Raises `DiskFull` if there is too
+        little room for what a job makes.
         """
         job_id = uuid.uuid4().hex if idempotency_key is None else _id_for(kind, idempotency_key)
+        if not self._has_room():
+            with suppress(JobNotFound, JobsUnavailable):
+                if idempotency_key is not None:
+                    return self.get(job_id)  # it was taken while there was room
+            raise DiskFull("There is too little room on the disk for what a job makes. Try again later.")
 
         def enqueue(client: "DBOSClient") -> Job:
             client.enqueue({"workflow_name": kind, "queue_name": kind, "workflow_id": job_id}, dict(arguments))
@@ -131,6 +139,11 @@ class Jobs:
             client, self._client = self._client, None
         if client is not None:
             client.destroy()
+
+    def _has_room(self) -> bool:
+        settings = self._settings
+        least = min(map(free_bytes, (settings.models_dir.resolve(), settings.data_dir.resolve())))
+        return least >= settings.min_free_bytes
 
     def _ask(self, question: "Callable[[DBOSClient], T]") -> T:
         """Put a question to the database, in a thread that is left behind if no answer comes in time.

@@ -8,13 +8,14 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import JobNotFound, JobsUnavailable
+from ..errors import JobNotFound, JobsUnavailable, TrainingFailed
 from ..ml import Model
 from ..serving.registry import Policy, Registry
 from ..settings import Settings
-from .candidate import TICK_SECONDS, ChildKilled, Report, train_here, train_in_child
+from .candidate import TICK_SECONDS, ChildKilled, Report, run_in_child, train_here
 from .lease import FileLeases, turn
 from .store import Jobs
+from .tracking import track
 
 if TYPE_CHECKING:
     from dbos import WorkflowStatus
@@ -41,12 +42,14 @@ def train_now(
         version = publish(settings, job_id)
     finally:
         discard(settings, job_id)
-    return {"version": version, **consider(settings, version, promote), "metrics": metrics}
+    decision = consider(settings, version, promote)
+    return {"version": version, **decision, "metrics": metrics, **track(settings, version)}
 
 
 def order(settings: Settings, job_id: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
     """Write down all that a training needs, in values that JSON can carry."""
     return {
+        "kind": "train",
         "directory": str(Registry(settings.models_dir.resolve(), Model.name).candidate(job_id)),
         "hyperparameters": hyperparameters,
         "url": None if settings.dataset_url is None else str(settings.dataset_url),
@@ -61,9 +64,17 @@ def publish(settings: Settings, job_id: str) -> str:
     return registry.publish(registry.candidate(job_id))
 
 
+def keep(settings: Settings, job_id: str) -> str:
+    """Publish a job's candidate; raise `TrainingFailed` if the disk does not take it."""
+    try:
+        return publish(settings, job_id)
+    except OSError as error:
+        raise TrainingFailed(f"The new version could not be kept: {error.strerror}.") from error
+
+
 def consider(settings: Settings, version: str, promote: Policy | None) -> dict[str, Any]:
     """Promote a version if the policy, by default that of the settings, says so."""
-    registry = Registry(settings.models_dir, Model.name)
+    registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
     decision = registry.consider(version, promote or settings.promote, settings.promote_tolerance)
     return {"promoted": decision.promoted, "reason": decision.reason}
 
@@ -94,10 +105,14 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
         what = order(settings, claim.job_id, hyperparameters)
         try:
             with turn(turns, "train", claim.wait):
-                return train_in_child(what, claim.report, claim.check, settings.train_timeout_seconds)
+                return run_in_child(what, claim.report, claim.check, settings.train_timeout_seconds)
         except BaseException:
             discard(settings, claim.job_id)
             raise
+
+    def send(version: str) -> dict[str, str]:
+        claim = Claim(jobs, DBOS.workflow_id or "", stopping)
+        return track(settings, version, claim.check)
 
     # The order and the names of the steps are kept with every unfinished job: a later release may add steps at the
     # end, but not move or rename them while jobs of an earlier one are under way.
@@ -115,9 +130,10 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
             make_candidate,
             arguments.get("hyperparameters") or {},
         )
-        version = DBOS.run_step({"name": "publish"}, publish, settings, job_id)
+        version = DBOS.run_step({"name": "publish"}, keep, settings, job_id)
         decision = DBOS.run_step({"name": "promote"}, consider, settings, version, arguments.get("promote"))
-        return {"version": version, **decision, "metrics": metrics}
+        tracking = DBOS.run_step({"name": "track"}, send, version)
+        return {"version": version, **decision, "metrics": metrics, **tracking}
 
 
 class Abandoned(BaseException):

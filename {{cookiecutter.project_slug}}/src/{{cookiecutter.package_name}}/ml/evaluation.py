@@ -1,50 +1,94 @@
-"""How good a trained model is, on examples it has not seen."""
+"""How good a trained model is on the examples held back: its metrics, and the numbers behind its figures."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Classes
+from . import Model
+from .base import Dataset, Interval
 
-SCORE = "balanced_accuracy"
-"""The metric that decides whether a new version may replace the champion: mean recall of the classes, 0 to 1."""
+MOST_ROWS = 10_000
+"""Rows at most of a plot that has one for each example, so that big data do not make unreadable files."""
+GROUPS = 5
+"""Groups of examples that a calibration is shown in."""
+
+Plot = Mapping[str, NDArray[Any]]
+"""The numbers behind a figure: columns by name, all of the same length."""
 
 
-def evaluate(answer: Classes, y: NDArray[np.int64]) -> dict[str, float]:
-    """Compare a classifier's answer with the truth.
+class Evaluation(NamedTuple):
+    """How good a model is."""
 
-    Returns:
-        `accuracy`, `balanced_accuracy` and `macro_f1`, each 0 to 1 with 1 the best, and `log_loss` in nats, 0 the best.
+    metrics: dict[str, float]
+    """The metrics by name, `Model.score` among them."""
+    plots: dict[str, Plot]
+    """What there is to draw, by name: what `figures` can draw."""
+
+
+def evaluate(
+    compute: Callable[[NDArray[Any]], NDArray[np.float32]], interval: Interval | None, held_back: Dataset
+) -> Evaluation:
+    """Evaluate a trained model on examples that it has not seen.
+
+    Args:
+        compute: Computes its output for some rows, as the service will.
+        interval: How far its values may be off; None if it predicts classes.
+        held_back: The examples.
 
     """
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
+    output = compute(held_back.X)
+    return Evaluation(Model.evaluate(output, held_back.y, interval), plots(output, held_back.y, interval))
 
-    probability = answer.probability.astype(np.float64)  # float32 adds up to 1 only nearly
-    classes = np.arange(answer.probability.shape[1])
-    return {
-        "accuracy": float(accuracy_score(y, answer.index)),
-        "balanced_accuracy": float(balanced_accuracy_score(y, answer.index)),
-        "macro_f1": float(f1_score(y, answer.index, average="macro", labels=classes, zero_division=0)),
-        "log_loss": float(log_loss(y, probability / probability.sum(axis=1, keepdims=True), labels=classes)),
+
+def plots(output: NDArray[np.float32], y: NDArray[Any], interval: Interval | None) -> dict[str, Plot]:
+    """Return the numbers behind the figures that fit the kind of model.
+
+    Args:
+        output: What the model computed for some examples; shape (rows, classes), or one value a row.
+        y: Their true targets; shape (rows,).
+        interval: How far its values may be off; None if it predicts classes.
+
+    """
+    of: dict[str, Callable[[], dict[str, Plot]]] = {
+        "classification": lambda: {"confusion": confusion(output, y), "calibration": calibration(output, y)},
+        "regression": lambda: {"residuals": residuals(output, y), "coverage": coverage(output, y, interval)},
     }
+    return of[Model.kind]()
 
 
-def confusion(answer: Classes, y: NDArray[np.int64]) -> list[list[int]]:
-    """Count how often each class (outer list) was taken for each class (inner list)."""
-    counts = np.zeros((answer.probability.shape[1],) * 2, dtype=int)
-    np.add.at(counts, (y, answer.index), 1)
-    return [[int(count) for count in row] for row in counts]
+def confusion(output: NDArray[np.float32], y: NDArray[np.int64]) -> Plot:
+    """Return `actual` and `predicted` class of each example."""
+    labels = np.array(Model.labels, dtype=object)
+    return {"actual": labels[y[:MOST_ROWS]], "predicted": labels[output[:MOST_ROWS].argmax(axis=1)]}
 
 
-def histograms(X: NDArray[np.float32], names: tuple[str, ...], bins: int = 10) -> dict[str, dict[str, list[float]]]:
-    """Summarise each feature by the deciles of its training values: the reference that drift is measured against.
+def calibration(output: NDArray[np.float32], y: NDArray[np.int64]) -> Plot:
+    """Return for groups of answers of like `confidence` (the mean probability) the share of right ones and the rows."""
+    sure, right = output.max(axis=1), output.argmax(axis=1) == y
+    edges = np.linspace(1 / output.shape[1], 1, GROUPS + 1)
+    return _by_group(np.clip(np.digitize(sure, edges) - 1, 0, GROUPS - 1), confidence=sure, accuracy=right)
 
-    Returns:
-        For each name its `edges` (inner bin edges, rising) and `counts` (rows in each bin, one more than edges).
 
-    """
-    result = {}
-    for name, column in zip(names, X.T.astype(np.float64), strict=True):
-        edges = np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)[1:-1]))
-        counts = np.bincount(np.searchsorted(edges, column, side="right"), minlength=len(edges) + 1)
-        result[name] = {"edges": edges.tolist(), "counts": counts.astype(float).tolist()}
-    return result
+def residuals(output: NDArray[np.float32], y: NDArray[np.float64]) -> Plot:
+    """Return `predicted` value and `residual` (what is missing to the true value) of each example."""
+    value = output.reshape(len(y))[:MOST_ROWS].astype(np.float64)
+    return {"predicted": value, "residual": y[:MOST_ROWS] - value}
+
+
+def coverage(output: NDArray[np.float32], y: NDArray[np.float64], interval: Interval | None) -> Plot:
+    """Return for groups of like `predicted` value (the mean) the share of true values `inside` their intervals."""
+    value = output.reshape(len(y)).astype(np.float64)
+    inside = np.abs(value - y) <= (interval.half_width if interval else 0)
+    return _by_group(np.argsort(np.argsort(value, kind="stable")) * GROUPS // len(y), predicted=value, inside=inside)
+
+
+def _by_group(group: NDArray[np.int64], **columns: NDArray[Any]) -> Plot:
+    """Return the mean of each column in each group that has rows, and the number of these."""
+    found, place, rows = np.unique(group, return_inverse=True, return_counts=True)
+    means = {
+        name: np.bincount(place, weights=values.astype(np.float64), minlength=len(found)) / rows
+        for name, values in columns.items()
+    }
+    return {**means, "rows": rows}

@@ -1,15 +1,17 @@
 """The record that is kept with every trained version: what it is, how it was made and how good it is."""
 
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from .export import Parity
+from .base import Interval
+from .parity import Parity
 
 FILE_NAME = "manifest.json"
 """Name of the record in a version's directory."""
@@ -61,28 +63,44 @@ class Manifest(Record):
     """The version's files by name."""
     features: dict[str, Any]
     """JSON Schema of one row of input."""
+    kind: Literal["classification", "regression"] = "classification"
+    """What it predicts: a class or a value."""
+    runtime: Literal["onnx", "joblib"] = "onnx"
+    """What serves it: `onnx` computes `model.onnx`; `joblib` loads `model.joblib`, which runs code."""
     labels: list[str]
-    """Names of the classes, in the order of their index."""
+    """Names of the classes, in the order of their index; none if it predicts values."""
     hyperparameters: dict[str, Any]
     """What this training varied, the seed included."""
     metrics: dict[str, float]
     """How good it is on the held-back examples."""
-    confusion: list[list[int]]
-    """How often each class (outer list) was taken for each class (inner list), on the held-back examples."""
-    parity: Parity
-    """How the exported model compares with the original."""
+    score: str = "balanced_accuracy"
+    """The metric that versions are compared by; higher is better."""
+    interval: Interval | None = None
+    """How far a predicted value may be off; none if it predicts classes."""
+    parity: Parity | None = None
+    """How the exported model compares with the original; none if the original serves: there is nothing to compare."""
     dataset: DatasetRecord
     """The examples."""
     reference: dict[str, dict[str, list[float]]]
-    """Distribution of each feature in training, which drift is measured against."""
+    """Distribution in training of each feature, or of the texts' lengths, which drift is measured against."""
     git_commit: str | None
     """Commit of the code that trained it, `-dirty` if changed since; none outside a git checkout."""
     libraries: dict[str, str]
     """Versions of the libraries that made it."""
 
-    def predicts(self) -> tuple[list[str], list[str]]:
-        """Return the names of the features, in order, and of the classes; versions that differ here are not alike."""
-        return list(self.features["properties"]), self.labels
+    def predicts(self) -> tuple[str, list[tuple[str, list[str]]], list[str]]:
+        """Return the kind, the features in order, each with the choices it has, and the classes.
+
+        Versions that differ in these are not alike.
+        """
+        features = [(name, _choices(schema)) for name, schema in self.features["properties"].items()]
+        return self.kind, features, self.labels
+
+
+def _choices(schema: Mapping[str, Any]) -> list[str]:
+    """Return the words that a feature may be, from its JSON Schema; none for a number or a text."""
+    of = next((one for one in schema.get("anyOf", []) if one.get("type") != "null"), schema)
+    return [str(word) for word in of.get("enum", [of["const"]] if "const" in of else [])]
 
 
 def now() -> datetime:
@@ -90,9 +108,11 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that decide what a trained model computes."""
-    return {name: version(name) for name in ("numpy", "onnxruntime", "scikit-learn", "skl2onnx")}
+def library_versions(estimator: Any) -> dict[str, str]:
+    """Return the versions of the libraries that decide what a trained model computes, its estimator's among them."""
+    module = type(estimator).__module__.partition(".")[0]
+    names = {"joblib", "numpy", "onnxruntime", "scikit-learn", "skl2onnx", *packages_distributions().get(module, ())}
+    return {name: version(name) for name in sorted(names)}
 
 
 def git_commit() -> str | None:

@@ -1,26 +1,28 @@
 """A trained model as ONNX, opened the same way by the gate that checks it and by the service that serves it."""
 
 import os
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .base import Classes
 
 # Otherwise the library writes a device's identity to the home directory and reports to its maker over the network; its
 # own function to turn that off comes too late, once it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
+TEXTS_AT_ONCE = 32
+"""Texts computed at once. Their matrix of words is dense: its size is that of the vocabulary for each of them."""
 
-class OnnxClassifier:
-    """A classifier computed by onnxruntime. Safe to use from several threads at once."""
 
-    def __init__(self, content: bytes) -> None:
-        """Open a model.
+class OnnxModel:
+    """A model computed by onnxruntime. Safe to use from several threads at once."""
+
+    def __init__(self, content: bytes, output: str) -> None:
+        """Open a model and take its output of this name.
 
         Raises:
-            ValueError: the bytes are not a classifier in ONNX, or its weights are in other files.
+            ValueError: the bytes are not a model in ONNX with that output, or its weights are in other files.
 
         """
         options = onnxruntime.SessionOptions()
@@ -32,11 +34,15 @@ class OnnxClassifier:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ValueError("is not an ONNX model that onnxruntime can open") from error
-        if "probabilities" not in [output.name for output in self._session.get_outputs()]:
-            raise ValueError("has no output called probabilities")
+        if output not in [one.name for one in self._session.get_outputs()]:
+            raise ValueError(f"has no output called {output}")
+        self._outputs = [output]
         self._input = self._session.get_inputs()[0].name
 
-    def predict(self, X: NDArray[np.float32]) -> Classes:
-        """Return the most probable class and all probabilities of each row of `X`; shape (rows, features)."""
-        (probability,) = self._session.run(["probabilities"], {self._input: X})
-        return Classes(index=probability.argmax(axis=1), probability=probability)
+    def compute(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the output for each row of `X`; shape (rows, features)."""
+        if X.dtype == object and len(X) > TEXTS_AT_ONCE:
+            starts = range(0, len(X), TEXTS_AT_ONCE)
+            return np.concatenate([self.compute(X[start : start + TEXTS_AT_ONCE]) for start in starts])
+        (computed,) = self._session.run(self._outputs, {self._input: X})
+        return np.asarray(computed)

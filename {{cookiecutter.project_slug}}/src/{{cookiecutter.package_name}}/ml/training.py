@@ -1,26 +1,26 @@
-"""One training, from data to a candidate version: fit, evaluate, export, prove the export equal, write it all down."""
+"""One training, from data to a candidate version: fit, export, prove the export equal, evaluate, write it all down."""
 
+import json
+import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from . import Model
-from .base import Dataset
+from . import Model, examples
+from .base import Dataset, SupervisedModel
 from .download import Archive
-from .evaluation import confusion, evaluate, histograms
-from .export import Parity, compare
+from .evaluation import Plot, evaluate
 from .manifest import FILE_NAME, DatasetRecord, FileRecord, Manifest, git_commit, library_versions, now
-from .onnx import OnnxClassifier
+from .onnx import OnnxModel
+from .parity import Parity, compare
+from .reference import PREDICTION, histogram, histograms
 
-TEST_SHARE = 0.2
-"""Share of the examples that is held back to evaluate the model."""
-SPLIT_SEED = 0
-"""Seed of that choice. It is not a hyperparameter, so that versions are compared on the same examples."""
-FEWEST_EXAMPLES = 5
-"""Examples that every class needs, so that some are left to evaluate it on."""
+PLOTS = "plots.json"
+"""Name of the file with the numbers behind a version's figures."""
+
+Report = Callable[[float, str], None]
+"""Called with the share done (0 to 1) and what comes next."""
 
 
 class TrainingRefused(ValueError):
@@ -28,9 +28,11 @@ class TrainingRefused(ValueError):
 
 
 def train_candidate(
-    directory: Path, hyperparameters: Mapping[str, Any], archive: Archive | None, report: Callable[[float, str], None]
+    directory: Path, hyperparameters: Mapping[str, Any], archive: Archive | None, report: Report
 ) -> dict[str, float]:
     """Train a model and write it, with its manifest, to `directory`; its name is the run's identifier.
+
+    These are the stages of `pipeline` in one go.
 
     Args:
         directory: Where to write; what an earlier, interrupted run left there is removed.
@@ -42,104 +44,152 @@ def train_candidate(
         The metrics on the held-back examples.
 
     Raises:
-        TrainingRefused: the exported model differs from the original.
+        TrainingRefused: the model cannot be exported, the export differs from the original, or it cannot be saved.
         ValueError: the hyperparameters or the data are not acceptable.
 
     """
     model = Model(Model.Hyperparameters(**hyperparameters))
     report(0.0, "reading the data")
-    data = Model.dataset(archive.fetch() if archive else None)
-    check(data)
-    training, test = split(data)
+    data = examples.read(archive)
+    trained = train(directory, directory.name, model, data, report)
+    report(0.9, "evaluating and writing")
+    metrics = complete(directory, trained, data)
+    report(1.0, "trained")
+    return metrics
+
+
+def train(directory: Path, run: str, model: SupervisedModel, data: Dataset, report: Report) -> Manifest:
+    """Fit a model to the examples that are not held back, and write it to `directory` if its export is equal to it.
+
+    Args:
+        directory: Where to write; what it holds is removed.
+        run: Identifier of this training.
+        model: The model, not yet trained.
+        data: All examples, checked.
+        report: Called with the share done (0 to 1) and what comes next.
+
+    Returns:
+        The record of what was made. Its metrics are empty: the model is not evaluated yet.
+
+    Raises:
+        TrainingRefused: the exported model differs from the original.
+
+    """
+    training, held_back = examples.split(data)
     report(0.1, "training")
     model.train(training)
     report(0.7, "exporting")
-    content, parity = export(model, data)
-    report(0.9, "evaluating and writing")
-    answer = model.predict(test.X)
-    files = write_model(directory, model, content)
-    manifest = Manifest(
+    content, parity = export(model, data) if model.runtime == "onnx" else (None, None)
+    return Manifest(
         model=model.name,
-        run=directory.name,
+        run=run,
         created_at=now(),
-        files=files,
+        files=write_model(directory, model, content),
         features=model.Features.model_json_schema(),
+        kind=model.kind,
+        runtime=model.runtime,
         labels=list(model.labels),
         hyperparameters=model.hyperparameters.model_dump(),
-        metrics=evaluate(answer, test.y),
-        confusion=confusion(answer, test.y),
+        metrics={},
+        score=model.score,
+        interval=model.interval,
         parity=parity,
         dataset=DatasetRecord(
-            source=data.source, fingerprint=data.fingerprint, training_rows=len(training.y), test_rows=len(test.y)
+            source=data.source, fingerprint=data.fingerprint, training_rows=len(training.y), test_rows=len(held_back.y)
         ),
-        reference=histograms(training.X, model.Features.names()),
+        reference={
+            **histograms(model.Features, training.X),
+            PREDICTION: histogram(model.answer(model.compute(training.X), model.interval).prediction),
+        },
         git_commit=git_commit(),
-        libraries=library_versions(),
+        libraries=library_versions(model.estimator),
     )
+
+
+def complete(directory: Path, trained: Manifest, data: Dataset) -> dict[str, float]:
+    """Evaluate the model in `directory`, write its manifest there, and return the metrics: now it is a candidate."""
+    _, held_back = examples.split(data)
+    metrics, plots = evaluate(opened(directory, trained.runtime).compute, trained.interval, held_back)
+    files = {**trained.files, PLOTS: write_plots(directory / PLOTS, plots)}
+    manifest = trained.model_copy(update={"metrics": metrics, "files": files})
     (directory / FILE_NAME).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
-    report(1.0, "trained")
-    return manifest.metrics
+    return metrics
 
 
-def export(model: Model, data: Dataset) -> tuple[bytes, Parity]:
+def opened(directory: Path, runtime: str) -> Any:
+    """Open the model in a directory in the form that serves; what `compute` of the result does is what callers get."""
+    if runtime == "joblib":
+        return Model.load(directory / "model.joblib")
+    return OnnxModel((directory / "model.onnx").read_bytes(), Model.output)
+
+
+def write_plots(path: Path, plots: Mapping[str, Plot]) -> FileRecord:
+    """Write the numbers behind the figures as JSON: lists by column by plot."""
+    lists = {name: {column: values.tolist() for column, values in plot.items()} for name, plot in plots.items()}
+    path.write_text(json.dumps(lists), encoding="utf-8")
+    return FileRecord.of(path.read_bytes())
+
+
+def export(model: SupervisedModel, data: Dataset) -> tuple[bytes, Parity]:
     """Return the trained model as ONNX, and how it compares with the original.
 
     Raises:
-        TrainingRefused: the two differ.
+        TrainingRefused: it cannot be exported, or the two differ.
 
     """
-    content = model.export()
-    parity = compare(model, OnnxClassifier(content), data.X)
+    try:
+        content = model.export()
+    except ImportError:
+        raise
+    except Exception as error:  # a converter may raise anything
+        raise TrainingRefused(
+            f"the trained estimator cannot be exported to ONNX ({_in_short(error)}). Try other steps, or let the model "
+            "bring its own export"
+        ) from error
+    try:
+        parity = compare(model, OnnxModel(content, model.output).compute, data.X)
+    except ValueError as error:
+        raise TrainingRefused(
+            f"the trained model fails on a row that Features accepts ({_in_short(error)}). Let it take all that may "
+            'come: OneHotEncoder, for instance, with handle_unknown="ignore"'
+        ) from error
     if not parity.passed:
         raise TrainingRefused(
             f"the exported model differs from the original on {parity.rows} rows: {parity.label_differences} labels, "
-            f"probabilities by up to {parity.largest_difference:.1e} (at most {parity.tolerance:.0e} is accepted), "
-            f"most on {parity.worst_row}. Try another estimator, or leave out what scales or calibrates it"
+            f"outputs by up to {parity.largest_difference:.1e} (at most {parity.tolerance:.0e} is accepted), "
+            f"most on {parity.worst_row}. {_advice(parity)}"
         )
     return content, parity
 
 
-def write_model(directory: Path, model: Model, content: bytes) -> dict[str, FileRecord]:
-    """Write a model, original and exported, to an empty directory; return the record of each file."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    (directory / "model.onnx").write_bytes(content)
-    model.save(directory / "model.joblib")
-    return {name: FileRecord.of((directory / name).read_bytes()) for name in ("model.joblib", "model.onnx")}
+def _in_short(error: Exception) -> str:
+    """Return the first line of what an error says, at most 200 characters of it."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
-def check(data: Dataset) -> None:
-    """Make sure that the examples are what `Features` and `labels` promise: a model learns nonsense without complaint.
+def _advice(parity: Parity) -> str:
+    """Say what often makes such a difference."""
+    if any(value != value for value in parity.worst_row):  # noqa: PLR0124 - only NaN differs from itself
+        return "There a value is missing: fill missing values in before the estimator, with a SimpleImputer"
+    return "Try another estimator, or leave out what scales, calibrates or takes codes for categories"
+
+
+def write_model(directory: Path, model: SupervisedModel, content: bytes | None) -> dict[str, FileRecord]:
+    """Write a model, original and exported (if it is), to an empty directory; return the record of each file.
 
     Raises:
-        ValueError: they are not; the message says where.
+        TrainingRefused: the original cannot be saved.
 
     """
-    names, bounds = Model.Features.names(), Model.Features.bounds()
-    if data.X.ndim != 2 or data.X.shape != (len(data.y), len(names)):  # noqa: PLR2004 - rows and columns
-        raise ValueError(f"the examples must have {len(names)} features and a label each; X is {data.X.shape}")
-    wrong = np.argwhere(~((bounds[0].astype(np.float32) <= data.X) & (bounds[1].astype(np.float32) >= data.X)))
-    if len(wrong):
-        row, column = wrong[0]
-        low, high = bounds[:, column]
-        raise ValueError(
-            f"{names[column]} of example {row} (counted from 0) is not from {low:g} to {high:g}, as Features promises"
-        )
-    counts = np.bincount(data.y, minlength=len(Model.labels)) if (data.y >= 0).all() else np.array([])
-    if len(counts) != len(Model.labels):
-        raise ValueError(f"y must hold indices of the {len(Model.labels)} labels")
-    rare = [label for label, count in zip(Model.labels, counts, strict=True) if count < FEWEST_EXAMPLES]
-    if rare:
-        raise ValueError(f"there are fewer than {FEWEST_EXAMPLES} examples of {', '.join(rare)}")
-
-
-def split(data: Dataset) -> tuple[Dataset, Dataset]:
-    """Hold back a share of the examples, every class in proportion; return those to learn from and those held back."""
-    from sklearn.model_selection import train_test_split
-
-    rows = np.arange(len(data.y))
-    training, test = train_test_split(rows, test_size=TEST_SHARE, random_state=SPLIT_SEED, stratify=data.y)
-    return (
-        Dataset(data.X[training], data.y[training], data.source),
-        Dataset(data.X[test], data.y[test], data.source),
-    )
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    if content is not None:
+        (directory / "model.onnx").write_bytes(content)
+    try:
+        model.save(directory / "model.joblib")
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TrainingRefused(
+            f"the trained estimator cannot be saved with joblib ({error}). Functions that it holds must stand at the "
+            "top level of a module"
+        ) from error
+    return {path.name: FileRecord.of(path.read_bytes()) for path in sorted(directory.iterdir())}

@@ -2,12 +2,23 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+import random
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound
 from ..ml import Model
-from ..ml.onnx import OnnxClassifier
-from .registry import Registry
+from ..ml.base import Answer, Interval
+from ..ml.manifest import Manifest
+from ..monitoring.drift import Drift, Tallies, Watch
+from .registry import Registry, Traffic
+from .runtime import Computes, check_runtime, open_model
+
+FLUSH_SECONDS = 10.0
+"""Time between two writings of what was counted, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +29,21 @@ class Served:
 
     version: str
     """Its number."""
-    model: OnnxClassifier
-    """What computes its predictions."""
+    model: Computes
+    """What computes its output."""
+    interval: Interval | None = None
+    """How far a predicted value may be off."""
+    watch: Watch | None = None
+    """Counts what it predicts, to tell drift."""
+
+    def answer(self, X: NDArray[Any]) -> Answer:
+        """Predict each row of `X`, as `Features.matrix` returns it; shape (rows, features)."""
+        return Model.answer(self.model.compute(X), self.interval)
+
+    def seen(self, X: NDArray[Any], answer: Answer) -> None:
+        """Note what was answered, to tell drift."""
+        if self.watch is not None:
+            self.watch.see(X, answer.prediction)
 
 
 def load(registry: Registry, version: str, max_bytes: int) -> Served:
@@ -28,32 +52,58 @@ def load(registry: Registry, version: str, max_bytes: int) -> Served:
     Raises:
         ModelVersionNotFound: there is no such version.
         InvalidModelVersion: it is not the one that was published, or cannot predict.
-        IncompatibleModelVersion: it was trained for other features or labels.
+        IncompatibleModelVersion: it was made for other features, labels or libraries.
+        PickleNotAllowed: loading it would run code, which this registry does not allow.
 
     """
-    check_fit(registry, version)
-    content = registry.read(version, "model.onnx", max_bytes)
+    manifest = check_fit(registry, version)
+    check_runtime(manifest, version, allow_pickle=registry.allow_pickle)
+    file_name = f"model.{manifest.runtime}"
+    content = registry.read(version, file_name, max_bytes)
     try:
-        model = OnnxClassifier(content)
-        answer = model.predict(Model.Features.matrix([Model.Features.example().values()]))
+        served = Served(version, open_model(manifest.runtime, content), manifest.interval)
+        served.answer(Model.Features.matrix([Model.Features.example().values()]))
+    except ModuleNotFoundError as error:
+        needed = f"{file_name} of version {version} needs {error.name}, which is not installed here."
+        raise InvalidModelVersion(needed) from error
     except Exception as error:  # whatever a model does to its runtime, the version that serves must go on
-        raise InvalidModelVersion(f"model.onnx of version {version} cannot predict.") from error
-    if answer.probability.shape != (1, len(Model.labels)):
-        raise InvalidModelVersion(f"model.onnx of version {version} does not tell {len(Model.labels)} classes apart.")
-    return Served(version, model)
+        raise InvalidModelVersion(f"{file_name} of version {version} cannot predict.") from error
+    return served
 
 
-def check_fit(registry: Registry, version: str) -> None:
-    """Make sure that a version was trained for the features, in this order, and the labels that this service has.
+def check_fit(registry: Registry, version: str) -> Manifest:
+    """Make sure that a version was trained for what this service predicts from what; return its record.
 
     Raises:
         ModelVersionNotFound: there is no such version.
         InvalidModelVersion: its record cannot be read.
-        IncompatibleModelVersion: it was trained for others.
+        IncompatibleModelVersion: it was trained for other features or labels.
 
     """
-    if registry.manifest(version).predicts() != (list(Model.Features.names()), list(Model.labels)):
+    manifest = registry.manifest(version)
+    features = [(column.name, list(column.choices)) for column in Model.Features.columns()]
+    if manifest.predicts() != (Model.kind, features, list(Model.labels)):
         raise IncompatibleModelVersion(f"Version {version} was trained for other features or labels. Train a new one.")
+    return manifest
+
+
+def canary(registry: Registry, version: str, share: float, max_bytes: int) -> Traffic:
+    """Give a version a share of the requests, 0 to 1, once it is known to be able to answer them.
+
+    Raises:
+        ModelVersionNotFound: there is no such version, or none serves yet.
+        InvalidModelVersion: it is not the one that was published, or cannot be loaded.
+        IncompatibleModelVersion: it was trained for other features or labels.
+
+    """
+    load(registry, version, max_bytes)
+    return registry.direct(canary=version, share=share)
+
+
+def shadow(registry: Registry, version: str, max_bytes: int) -> Traffic:
+    """Let a version be compared with those that answer, once it is known to be able to; raises as `canary` does."""
+    load(registry, version, max_bytes)
+    return registry.direct(shadow=version)
 
 
 def promote(registry: Registry, version: str, max_bytes: int) -> None:
@@ -62,7 +112,8 @@ def promote(registry: Registry, version: str, max_bytes: int) -> None:
     Raises:
         ModelVersionNotFound: there is no such version.
         InvalidModelVersion: it is not the one that was published, or cannot be loaded.
-        IncompatibleModelVersion: it was trained for other features or labels.
+        IncompatibleModelVersion: it was made for other features, labels or libraries.
+        PickleNotAllowed: loading it would run code, which this registry does not allow.
 
     """
     load(registry, version, max_bytes)
@@ -70,32 +121,82 @@ def promote(registry: Registry, version: str, max_bytes: int) -> None:
 
 
 class Champion:
-    """Holds the version that serves."""
+    """Holds the version that serves, and those beside it that are tried."""
 
-    def __init__(self, registry: Registry, max_bytes: int) -> None:
+    def __init__(self, registry: Registry, max_bytes: int, tallies: Tallies | None = None) -> None:
+        """Serve from a registry; `tallies` are where to count what is predicted, if anywhere."""
         self.served: Served | None = None
+        """The version that serves."""
+        self.canary: Served | None = None
+        """A version that answers a share of the requests."""
+        self.shadow: Served | None = None
+        """A version that is asked too, and answers nobody."""
+        self._share = 0.0
         self._registry = registry
         self._max_bytes = max_bytes
+        self._tallies = tallies
+        self._watches: list[Watch] = []
         self._seen: tuple[int, int] | None = None
         self._complaint = ""
 
-    def refresh(self) -> None:
-        """Load the champion if it is not the version that serves.
+    def choose(self) -> Served | None:
+        """Return the version that answers the next request."""
+        if self.canary is not None and random.random() < self._share:  # noqa: S311 - nobody gains by guessing it
+            return self.canary
+        return self.served
 
-        If that fails, the last good version stays, the log tells why, and the next call tries again: faults may pass.
+    def refresh(self) -> None:
+        """Load the versions that get requests, unless they are loaded.
+
+        If that fails, the last good champion stays, the log tells why, and the next call tries again: faults may pass.
         """
         seen = self._look()
         if seen is None or seen == self._seen:
             return
         try:
-            version = self._registry.champion()
-            if version is not None and (self.served is None or self.served.version != version):
-                self.served = load(self._registry, version, self._max_bytes)
-                log.info("version %s serves", version)
+            traffic = self._registry.traffic()
+            if traffic is not None:
+                self.served = self._loaded(traffic.version, self.served)
+                self.canary = self._loaded(traffic.canary, self.canary)
+                self.shadow = self._loaded(traffic.shadow, self.shadow)
+                self._share = traffic.share
         except (IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound) as error:
             self._complain(error.detail)
         else:
             self._seen, self._complaint = seen, ""
+
+    def _loaded(self, version: str | None, before: Served | None) -> Served | None:
+        """Return a version, loaded: the one that had this place `before`, if it is the same."""
+        if version is None or (before is not None and before.version == version):
+            return before if version else None
+        loaded = self._watched(load(self._registry, version, self._max_bytes))
+        log.info("version %s is loaded", version)
+        return loaded
+
+    def _watched(self, served: Served) -> Served:
+        """Let a version count what it predicts."""
+        if self._tallies is None:
+            return served
+        self._watches.append(self._tallies.watch(served.version, self._registry.manifest(served.version).reference))
+        return replace(served, watch=self._watches[-1])
+
+    def drift(self) -> list[Drift]:
+        """Compare what the version that serves predicted lately with its training; nothing if none serves."""
+        if self.served is None or self._tallies is None:
+            return []
+        return self._tallies.drift(self.served.version, self._registry.manifest(self.served.version).reference)
+
+    def flush(self) -> None:
+        """Write down what was counted; a fault is logged, and the counts are written the next time."""
+        watches, serving = self._watches, (self.served, self.canary, self.shadow)
+        current = [version.watch for version in serving if version is not None]
+        # A version that was replaced may still answer requests that began with it.
+        self._watches = [watch for watch in watches if watch in current or watch.waits]
+        for watch in watches:
+            try:
+                watch.flush()
+            except OSError as error:
+                log.warning("the counts of what was predicted cannot be written: %s", error.strerror)
 
     def _complain(self, reason: str) -> None:
         """Log why the champion was not loaded, once for each reason."""
@@ -113,9 +214,13 @@ class Champion:
         return status.st_ino, status.st_mtime_ns
 
     async def follow(self, seconds: float) -> None:
-        """Refresh for ever, `seconds` apart, off the event loop when there is something to load."""
+        """Refresh for ever, `seconds` apart, off the event loop when there is something to load or to write."""
+        flushed = time.monotonic()
         while True:
             await asyncio.sleep(seconds)
+            if time.monotonic() > flushed + FLUSH_SECONDS:
+                flushed = time.monotonic()
+                await asyncio.to_thread(self.flush)
             if self._look() != self._seen:
                 try:
                     await asyncio.to_thread(self.refresh)

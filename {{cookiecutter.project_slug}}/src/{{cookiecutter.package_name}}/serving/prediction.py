@@ -1,55 +1,52 @@
 """Rows in, predictions out."""
 
 import io
-from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from ..errors import BadInput, Fault, PredictionOverflow, TooLarge
 from ..ml import Model
-from ..ml.table import TableError, read_rows, to_number
+from ..ml.base import Answer
+from ..ml.table import TableError, read_row, read_rows
 from .champion import Served
 
 
-class Prediction(BaseModel):
-    """The predictions, one for each row and in the same order."""
+class ComputedBy(BaseModel):
+    """What computed the predictions."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    model: str = Field(examples=[Model.name])
+    model: str
     """Name of the model."""
-    version: str = Field(examples=["1"])
+    version: str
     """Version that computed these predictions."""
-    prediction: list[int] = Field(examples=[[0]])
-    """Index of the most probable class of each row."""
-    label: list[str] = Field(examples=[[Model.labels[0]]])
-    """Name of that class."""
-    probability: list[list[float]] = Field(examples=[[[1.0] + [0.0] * (len(Model.labels) - 1)]])
-    """Probability of every class for each row, 0 to 1, in the order of the labels."""
 
 
-def predict(version: Served, rows: Sequence[Sequence[float]]) -> Prediction:
-    """Predict rows whose values are in the order of the features.
+class Prediction(Model.Predictions, ComputedBy):
+    """The predictions, one for each row and in the same order."""
 
-    Raises:
-        PredictionOverflow: the model computed a probability that is not a finite number.
-
-    """
-    classes = version.model.predict(Model.Features.matrix(rows))
-    if not np.isfinite(classes.probability).all():
-        raise PredictionOverflow("The model computed a value that is not a finite number for one of these rows.")
-    index = classes.index.tolist()
-    return Prediction(
-        model=Model.name,
-        version=version.version,
-        prediction=index,
-        label=[Model.labels[i] for i in index],
-        probability=classes.probability.tolist(),
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": Model.name, "version": "1", **Model.example_answer().lists()}]}
     )
 
 
-def read_csv(content: bytes, max_rows: int) -> list[tuple[float, ...]]:
+def predict(version: Served, X: NDArray[Any]) -> tuple[Prediction, Answer]:
+    """Predict rows as `Features.matrix` returns them; return what the API answers, and the same in arrays.
+
+    Raises:
+        PredictionOverflow: the model computed a number that is not finite.
+
+    """
+    answer = version.answer(X)
+    if not answer.finite:
+        raise PredictionOverflow("The model computed a value that is not a finite number for one of these rows.")
+    version.seen(X, answer)
+    return Prediction(model=Model.name, version=version.version, **answer.lists()), answer
+
+
+def read_csv(content: bytes, max_rows: int) -> list[tuple[Any, ...]]:
     """Read the rows of a CSV file; return their values in the order of the features.
 
     Raises:
@@ -57,23 +54,17 @@ def read_csv(content: bytes, max_rows: int) -> list[tuple[float, ...]]:
         TooLarge: there are more than `max_rows` rows.
 
     """
-    names = Model.Features.names()
-    rows: list[tuple[float, ...]] = []
-    line = 1
+    rows: list[tuple[Any, ...]] = []
     try:
         text = content.decode("utf-8")
-        for line, cells in read_rows(io.StringIO(text, newline=""), names):
+        for line, cells in read_rows(io.StringIO(text, newline=""), Model.Features.names()):
             if len(rows) == max_rows:
                 raise TooLarge(f"At most {max_rows} rows are answered at once.")
-            values = {name: to_number(cell, name, line) for name, cell in zip(names, cells, strict=True)}
-            rows.append(Model.Features(**values).values())
+            rows.append(read_row(Model.Features, cells, line))
     except UnicodeDecodeError:
         raise BadInput("The file is not UTF-8 text.") from None
     except TableError as error:
         raise BadInput("The table is not acceptable.", [Fault(f"line {error.line}", error.message)]) from None
-    except ValidationError as error:
-        faults = [Fault(f"line {line}: {fault['loc'][0]}", fault["msg"]) for fault in error.errors()]
-        raise BadInput("A value is not acceptable.", faults) from None
     if not rows:
         raise BadInput("The table holds no rows.")
     return rows

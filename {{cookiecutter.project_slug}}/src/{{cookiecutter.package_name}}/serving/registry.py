@@ -2,7 +2,7 @@
 
 On the disk::
 
-    <root>/<name>/1/{model.onnx, model.joblib, manifest.json}
+    <root>/<name>/1/{model.onnx, model.joblib, manifest.json}   # no model.onnx if model.joblib serves
     <root>/<name>/champion.json
 
 A version is written under another name and renamed when it is whole, so whatever has a number is complete. The layout
@@ -14,14 +14,14 @@ import re
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from ..durable import sync, write_durably
-from ..errors import InvalidModelVersion, ModelVersionNotFound
-from ..ml.evaluation import SCORE
+from ..durable import locked, sync, write_durably
+from ..errors import InvalidModelVersion, ModelVersionNotFound, PickleNotAllowed
 from ..ml.manifest import FILE_NAME, FileRecord, Manifest, now
+from .runtime import check_runtime
 
 Policy = Literal["always", "better", "never"]
 NUMBER = "^[1-9][0-9]{0,8}$"
@@ -37,11 +37,30 @@ class Decision(NamedTuple):
     """Why, in one clause for people."""
 
 
+class Traffic(BaseModel):
+    """Which versions get requests: the content of `champion.json`."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    version: Annotated[str, StringConstraints(pattern=NUMBER)]
+    """The champion, which answers all requests that the canary does not."""
+    promoted_at: datetime
+    """When it was promoted, in UTC."""
+    canary: Annotated[str, StringConstraints(pattern=NUMBER)] | None = None
+    """A version that answers a share of the requests."""
+    share: Annotated[float, Field(ge=0, le=1)] = 0
+    """That share, 0 to 1."""
+    shadow: Annotated[str, StringConstraints(pattern=NUMBER)] | None = None
+    """A version that answers none, and whose answers are compared with those that are sent."""
+
+
 class Registry:
     """The versions of one model. Processes may share the directory: every change is one atomic rename."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, *, allow_pickle: bool = False) -> None:
+        """Take the versions of the model `name`; `allow_pickle` as in the settings."""
         self.directory = root / name
+        self.allow_pickle = allow_pickle
         self.pointer = self.directory / "champion.json"
 
     def candidate(self, run: str) -> Path:
@@ -124,6 +143,20 @@ class Registry:
                     return version
         return None
 
+    def traffic(self) -> Traffic | None:
+        """Return which versions get requests, or None before the first promotion.
+
+        Raises:
+            InvalidModelVersion: the pointer cannot be read.
+
+        """
+        try:
+            return Traffic.model_validate_json(self.pointer.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise InvalidModelVersion(f"{self.pointer.name} cannot be read. Promote a version to mend it.") from error
+
     def champion(self) -> str | None:
         """Return the version that serves, or None before the first promotion.
 
@@ -131,15 +164,11 @@ class Registry:
             InvalidModelVersion: the pointer cannot be read.
 
         """
-        try:
-            return str(_Pointer.model_validate_json(self.pointer.read_bytes()).version)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise InvalidModelVersion(f"{self.pointer.name} cannot be read. Promote a version to mend it.") from error
+        traffic = self.traffic()
+        return None if traffic is None else traffic.version
 
     def promote(self, version: str) -> None:
-        """Make a version the one that serves.
+        """Make a version the one that serves; if it was canary or shadow, it is that no more.
 
         Raises:
             ModelVersionNotFound: there is no such version.
@@ -147,7 +176,38 @@ class Registry:
 
         """
         self.verify(version)
-        write_durably(self.pointer, _Pointer(version=version, promoted_at=now()).model_dump_json().encode())
+        with locked(self.directory / ".pointer.lock"):
+            others: dict[str, Any] = {}
+            with suppress(InvalidModelVersion):
+                if (old := self.traffic()) is not None:
+                    others |= {"canary": old.canary, "share": old.share} if old.canary != version else {}
+                    others |= {"shadow": old.shadow} if old.shadow != version else {}
+            self._point(Traffic(version=version, promoted_at=now(), **others))
+
+    def direct(self, **changes: Any) -> Traffic:
+        """Change which versions get requests beside the champion: `canary` and `share`, or `shadow`; None for none.
+
+        Raises:
+            ModelVersionNotFound: there is no such version, or none serves yet.
+            InvalidModelVersion: one of its files is not the one that was published, or the pointer cannot be read.
+
+        """
+        for version in filter(None, (changes.get("canary"), changes.get("shadow"))):
+            self.verify(version)
+        with locked(self.directory / ".pointer.lock"):
+            traffic = self.traffic()
+            if traffic is None:
+                raise ModelVersionNotFound("No version serves yet. Promote one first.")
+            changed = Traffic(**traffic.model_dump() | changes)
+            self._point(changed)
+        return changed
+
+    def drop(self, role: Literal["canary", "shadow"]) -> Traffic:
+        """Stop trying a version; raises as `direct` does."""
+        return self.direct(canary=None, share=0) if role == "canary" else self.direct(shadow=None)
+
+    def _point(self, traffic: Traffic) -> None:
+        write_durably(self.pointer, traffic.model_dump_json().encode())
 
     def verify(self, version: str) -> None:
         """Check every file of a version against its digest.
@@ -168,7 +228,12 @@ class Registry:
             InvalidModelVersion: one of its files is not the one that was published.
 
         """
-        decision = self._judge(self.manifest(version), policy, tolerance)
+        manifest = self.manifest(version)
+        try:
+            check_runtime(manifest, version, allow_pickle=self.allow_pickle)
+        except PickleNotAllowed as error:
+            return Decision(promoted=False, reason=error.detail.removesuffix("."))
+        decision = self._judge(manifest, policy, tolerance)
         if decision.promoted:
             self.promote(version)
         return decision
@@ -186,23 +251,17 @@ class Registry:
             return Decision(promoted=True, reason="the champion cannot be read")
         if old is None:
             return Decision(promoted=True, reason="it is the first version")
-        if old.predicts() != new.predicts():
+        if old.predicts() != new.predicts() or new.score not in old.metrics:
             return Decision(promoted=True, reason=f"the champion, version {champion}, has other features or labels")
-        better = new.metrics[SCORE] >= old.metrics[SCORE] - tolerance
+        ours, theirs = new.metrics[new.score], old.metrics[new.score]
+        better = ours >= theirs - tolerance
         same = old.dataset.fingerprint == new.dataset.fingerprint
         return Decision(
             promoted=better,
-            reason=f"{SCORE} {new.metrics[SCORE]:.4f} {'holds' if better else 'does not hold'} against "
-            f"{old.metrics[SCORE]:.4f} of the champion, version {champion} (tolerance {tolerance}"
+            reason=f"{new.score} {ours:.4f} {'holds' if better else 'does not hold'} against "
+            f"{theirs:.4f} of the champion, version {champion} (tolerance {tolerance}"
             f"{'' if same else '; the two were evaluated on different data'})",
         )
-
-
-class _Pointer(BaseModel):
-    """The content of `champion.json`."""
-
-    version: Annotated[str, StringConstraints(pattern=NUMBER)]
-    promoted_at: datetime
 
 
 def _is_number(name: str) -> bool:

@@ -1,0 +1,147 @@
+"""Each kind of problem makes a complete project of its own: installed, checked, served and documented."""
+
+import difflib
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from workbench import BIN, PROBLEMS, TEMPLATE, UV, answer, files, free_port, run, serving, texts
+
+OVERLAYS = TEMPLATE / "problems"
+LONGEST = 1200.0
+PACKAGE = "{{cookiecutter.package_name}}"
+# Words that only one example uses. No project of another problem may hold them.
+WORDS = {
+    "classification": r"iris|\bflowers?\b|species|setosa|versicolor|virginica|petal|sepal",
+    "regression": r"house[-_ ]?prices?|king county|waterfront|sq ft",
+    "text": r"sentiment|\bhotels?\b|delicious|spärck",
+}
+# What every project installs, whatever its problem: written by others, or for all kinds alike.
+SHARED = re.compile(r"^uv\.lock$|/static/")
+# Tests of a project that do not depend on its example: half of the time. They run in the default project alone, but for
+# those that train, serve and answer as a whole.
+SAME_FOR_ALL = ("test_worker", "test_store", "test_lease", "test_keys", "test_settings", "test_tls", "test_server")
+FOR_EACH = ("test_a_real_training_is_published_and_promoted_once", "test_the_whole_way_train_serve_predict")
+
+
+def made(problem: str, folder: Path, environ: dict[str, str], *answers: str) -> Path:
+    words = (f"problem={problem}", *answers)
+    done = run(BIN / "mlapi", "new", "--no-input", "--output-dir", folder, *words, environ=environ)
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]) -> dict[str, Path]:
+    """A project of each problem, as `mlapi new` writes it."""
+    folder = tmp_path_factory.mktemp("problems")
+    return {problem: made(problem, folder, environ) for problem in PROBLEMS}
+
+
+@pytest.fixture(scope="module", params=PROBLEMS)
+def complete(request: pytest.FixtureRequest, projects: dict[str, Path], environ: dict[str, str]) -> tuple[str, Path]:
+    """A problem, and a project of it with all that it needs installed."""
+    if request.param == PROBLEMS[0]:
+        return request.param, request.getfixturevalue("installed")
+    folder = projects[request.param].with_name(f"installed-{request.param}")
+    shutil.copytree(projects[request.param], folder)
+    run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=folder)
+    return request.param, folder
+
+
+def test_every_problem_has_an_example_and_words_that_are_its_own() -> None:
+    assert sorted(path.name for path in OVERLAYS.iterdir()) == sorted(PROBLEMS)
+    assert sorted(WORDS) == sorted(PROBLEMS)
+
+
+def test_what_runs_in_the_default_project_alone_is_there() -> None:
+    tests = {path.stem: path.read_text(encoding="utf-8") for path in (TEMPLATE / "tests").rglob("test_*.py")}
+    assert set(SAME_FOR_ALL) < set(tests)
+    assert [name for name in FOR_EACH if f"def {name}" not in "".join(tests[file] for file in SAME_FOR_ALL)] == []
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_an_example_is_spoken_of_where_it_was_asked_for_and_nowhere_else(
+    problem: str, projects: dict[str, Path]
+) -> None:
+    spoken = {
+        name: [path for path, text in texts(projects[problem]).items() if mentions(words, path, text)]
+        for name, words in WORDS.items()
+    }
+    assert len(spoken.pop(problem)) > 5
+    assert spoken == {name: [] for name in spoken}
+
+
+def mentions(words: str, path: str, text: str) -> bool:
+    return not SHARED.search(path) and bool(re.search(words, f"{path}\n{text}", re.IGNORECASE))
+
+
+@pytest.mark.parametrize("problem", PROBLEMS[1:])
+def test_problems_differ_by_their_example_and_by_what_pages_say_of_it(
+    problem: str, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """Both projects have the same name here, so that nothing but the problem differs."""
+    names = ("project_name=Sample", "description=One and the same.")
+    ours, theirs = (texts(made(kind, tmp_path / kind, environ, *names)) for kind in (problem, PROBLEMS[0]))
+    example = {path.replace(PACKAGE, "sample") for kind in (problem, PROBLEMS[0]) for path in files(OVERLAYS / kind)}
+    assert set(ours) ^ set(theirs) <= example
+    shared = [path for path in set(ours) & set(theirs) - example if ours[path] != theirs[path]]
+    assert [path for path in shared if not path.endswith(".md")] == []
+    changed = [
+        line
+        for path in shared
+        for line in difflib.ndiff(theirs[path].splitlines(), ours[path].splitlines())
+        if line[:2] in {"- ", "+ "}
+    ]
+    print(f"{problem}: {len(set(ours) & example)} files of its own, {len(shared)} pages differ by {len(changed)} lines")
+    assert len(changed) < 150
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("target", ["lint", "test", "docs"])
+def test_its_own_checks_pass(target: str, complete: tuple[str, Path], environ: dict[str, str]) -> None:
+    problem, folder = complete
+    if target == "test" and problem != PROBLEMS[0]:
+        chosen = f"not ({' or '.join(SAME_FOR_ALL)}) or {' or '.join(FOR_EACH)}"
+        command = [str(folder / ".venv" / "bin" / "pytest"), "-q", "-k", chosen]
+    else:
+        command = ["make", target]
+    done = run(*command, environ=environ, cwd=folder, timeout=LONGEST)
+    if target == "test":
+        assert re.search(r"\b\d+ passed", done.stdout)
+        assert not re.search(r"\b\d+ (failed|error)", done.stdout)
+
+
+@pytest.mark.full
+def test_its_wheel_carries_the_example_unchanged(
+    complete: tuple[str, Path], tmp_path: Path, environ: dict[str, str]
+) -> None:
+    _, project = complete
+    run(UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path, environ=environ, cwd=project)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        carried = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
+    package = {name: path.read_bytes() for name, path in files(project / "src").items() if "__pycache__" not in name}
+    assert carried == package
+
+
+@pytest.mark.full
+def test_it_serves_what_its_pages_promise(complete: tuple[str, Path], tmp_path: Path, environ: dict[str, str]) -> None:
+    """`make serve` in a fresh folder, and the README's own request over HTTPS, from another folder."""
+    _, project = complete
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    asked = re.search(r"\$ (curl .*?)\n\{\"model\":\"([^\"]+)\"", readme, re.DOTALL)
+    assert asked
+    fresh = shutil.ignore_patterns(".venv", "models", "var", "_build")
+    folder, port = shutil.copytree(project, tmp_path / "copy" / project.name, ignore=fresh), free_port()
+    shell = environ | {f"{package(project).upper()}_PORT": str(port)}
+    with serving("serve", folder, shell) as (printed, _lines):
+        curl = asked[1].replace("8443", str(port))
+        given = answer(curl, folder, environ)
+        assert (given["model"], given["version"]) == (asked[2], "1")
+        assert answer(printed, tmp_path, environ) == given, "the line that it prints asks the same"
+
+
+def package(project: Path) -> str:
+    (found,) = (path.name for path in (project / "src").iterdir())
+    return found

@@ -1,0 +1,23 @@
+"""Large answers go compressed to callers that accept it."""
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LEVEL = 1
+"""How hard gzip tries, of 9. More costs several times the time, for a few percent."""
+
+
+class Compression:
+    """Compress answers over a size, if the header Accept-Encoding names gzip; nobody else pays for it.
+
+    No answer holds a secret beside what its caller sent, so its size gives nothing away (BREACH).
+    """
+
+    def __init__(self, app: ASGIApp, over_bytes: int) -> None:
+        self.app = app
+        self._compressing = GZipMiddleware(app, minimum_size=over_bytes, compresslevel=LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        accepts = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope.get("headers", ()))
+        await (self._compressing if accepts else self.app)(scope, receive, send)

@@ -1,0 +1,50 @@
+"""Predictions as lines, one JSON object for each row: a reader need not hold a large answer at once."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from fastapi.responses import StreamingResponse
+
+from ..ml import Model
+from ..serving.prediction import Prediction
+
+MEDIA_TYPE = "application/x-ndjson"
+"""What callers accept who want lines."""
+ROWS = 500
+"""Rows that are written at once."""
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            MEDIA_TYPE: {"schema": {"type": "string", "description": "The members of the answer, a line for each row."}}
+        }
+    }
+}
+"""The part of a route's `responses` that tells OpenAPI about lines."""
+
+
+def accepted(accept: str) -> bool:
+    """Tell whether a header Accept asks for lines."""
+    kinds = (kind.replace(" ", "").lower().split(";") for kind in accept.split(","))
+    return any(kind == MEDIA_TYPE and "q=0" not in parameters for kind, *parameters in kinds)
+
+
+def in_lines(prediction: Prediction) -> StreamingResponse:
+    """Return an answer as lines."""
+    return StreamingResponse(_pieces(prediction), media_type=MEDIA_TYPE)
+
+
+def _pieces(prediction: Prediction) -> Iterator[str]:
+    rows = _rows(prediction)
+    while piece := list(islice(rows, ROWS)):
+        yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in piece)
+
+
+def _rows(prediction: Prediction) -> Iterator[dict[str, Any]]:
+    """Split the lists of an answer into one object for each row; what is said of all is said of each."""
+    answer = prediction.model_dump()
+    lists = {name: answer.pop(name) for name in Model.Predictions.model_fields}
+    for values in zip(*lists.values(), strict=True):
+        yield answer | dict(zip(lists, values, strict=True))

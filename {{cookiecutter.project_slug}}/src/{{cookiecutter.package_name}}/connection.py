@@ -1,0 +1,248 @@
+"""One HTTP connection: uvicorn's, with an end to clients that are slow, silent or without measure.
+
+uvicorn limits only the time between two requests. Here a request must also arrive, and its answer be taken, in time;
+its head may be only so large; and a process holds only so many connections.
+"""
+
+import asyncio
+import fcntl
+import struct
+import termios
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .errors import BadRequest, HeadTooLarge, Overloaded, RequestTimeout, ServiceError
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_HEADERS = 100
+"""Header fields of the largest request that is read."""
+MAX_PIPELINED = 16
+"""Requests that may wait on one connection while another is answered."""
+FAREWELL_SECONDS = 1.0
+"""How long a closing connection waits for the client's farewell, which TLS asks for and many clients never send."""
+SWEEP_SECONDS = 1.0
+"""Longest time between two looks at all connections."""
+
+
+class Connections:
+    """Makes the connections of a serving process, and ends those that take too long; uvicorn's `http` option.
+
+    One look at all of them each second costs less than a timer for each step of each request.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.count: Callable[[str], None] = _not_at_all
+        """Called for each connection that is ended before its time, with the reason: head, body, answer, full."""
+        shortest = min(settings.header_seconds, settings.body_seconds, settings.send_seconds)
+        self.pause = min(SWEEP_SECONDS, shortest / 4)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self, **given: Any) -> "Connection":
+        """Return the protocol of a new connection; called by uvicorn."""
+        return Connection(self, **given)
+
+    def watch(self, connection: "Connection") -> None:
+        """Look after a new connection, and make room for it if there are too many.
+
+        The room is made by one that waits for nothing but its client: without that, idle clients could keep all others
+        out.
+        """
+        if self._timer is None:
+            self._arm(connection)
+        if len(connection.connections) > self.settings.max_connections:
+            now = connection.loop.time()
+            waiting = next((other for other in self._open(connection) if other.is_waiting(now)), None)
+            if waiting is None:
+                self.count("full")
+                connection.refuse(Overloaded("This process serves all the connections it may; try again."))
+            else:
+                waiting.end()
+
+    def _arm(self, connection: "Connection") -> None:
+        self._timer = connection.loop.call_later(self.pause, self._sweep, connection)
+
+    def _sweep(self, one: "Connection") -> None:
+        """End the connections whose time is over; `one` is any of them, and knows the others."""
+        now = one.loop.time()
+        for connection in self._open(one):
+            connection.check(now)
+        self._timer = None
+        if one.connections:
+            self._arm(one)
+
+    def _open(self, one: "Connection") -> "list[Connection]":
+        return [connection for connection in one.connections if isinstance(connection, Connection)]
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that is held to the limits of time and size in the settings."""
+
+    def __init__(self, owner: Connections, **given: Any) -> None:
+        super().__init__(**given)
+        self._owner = owner
+        self._limits = owner.settings
+        self._awaited: Literal["head", "body"] | None = "head"
+        self._since = 0.0
+        self._received = 0
+        self._stalled: float | None = None
+        self._refusal: ServiceError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Begin; the client has said hello by TLS, and owes a request."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._owner.watch(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; what belongs to a head counts towards its limit."""
+        self._received += len(data)
+        super().data_received(data)
+        if self._awaited == "head" and self._received > self._limits.max_header_bytes:
+            self.refuse(self._too_large())
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        super().on_message_begin()
+        self._awaited, self._since = "head", self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """Note that a body begins, and have the request answered, unless its head is too large."""
+        if self._received > self._limits.max_header_bytes or len(self.headers) > MAX_HEADERS:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self._limits.max_header_bytes or len(self.headers) > MAX_HEADERS:
+                self._give_up(self._too_large())
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._give_up(BadRequest("Too many requests were sent before the first was answered."))
+        self._awaited, self._since, self._received = "body", self.loop.time(), 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note how much of the body has come."""
+        self._received += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole: the next move is ours."""
+        self._awaited, self._received = None, 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Note that the client does not take what it asked for."""
+        super().pause_writing()
+        self._stalled = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """Note that the client takes the answer again."""
+        super().resume_writing()
+        self._stalled = None
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or end the connection if this was to be its last."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._end_soon()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection that was idle for too long."""
+        self.end()
+
+    def shutdown(self) -> None:
+        """End the connection, after the request that is being answered."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self._end_soon()
+
+    def is_waiting(self, now: float) -> bool:
+        """Tell whether the client could be sent away without harm: it has not begun a request for a second."""
+        if self.transport.is_closing():
+            return False
+        if self.cycle is None:
+            return self._received == 0 and now > self._since + SWEEP_SECONDS
+        return self.cycle.response_complete and self._awaited is None
+
+    def check(self, now: float) -> None:
+        """End the connection if its client has taken too long."""
+        if self.transport.is_closing():
+            return
+        limits = self._limits
+        if self._stalled is not None and now > self._stalled + limits.send_seconds:
+            self._end_late("answer")
+        elif self._awaited == "head" and now > self._since + limits.header_seconds:
+            self._end_late("head")
+        elif self._awaited == "body":
+            if self.flow.read_paused:
+                self._since += self._owner.pause  # we are the slow ones
+            elif now > self._since + limits.body_seconds + self._received / limits.min_bytes_per_second:
+                self._end_late("body")
+
+    def refuse(self, error: ServiceError) -> None:
+        """Answer with a problem, whatever else was asked on this connection, and end it."""
+        self.transport.write(_answer(error))
+        self.end()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, which are plain text
+        """Answer what is not HTTP, or too much of it, with a problem."""
+        self.refuse(self._refusal or BadRequest("This is not a request in HTTP/1.1."))
+
+    def end(self) -> None:
+        """Close the connection; what was written is sent first."""
+        self.transport.close()
+        self._end_soon()
+
+    def _end_soon(self) -> None:
+        self.loop.call_later(FAREWELL_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """Cut a connection that is closing, unless the client still takes the answer; the event loop limits that."""
+        if _undelivered(self.transport):
+            self._end_soon()
+        else:
+            self.transport.abort()
+
+    def _end_late(self, what: str) -> None:
+        """End the connection because something took too long; say so if the client can still understand it."""
+        self._owner.count(what)
+        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if answering or (self._awaited == "head" and self._received == 0):
+            self.transport.abort()
+        else:
+            self.refuse(RequestTimeout("The request did not arrive in time. Send it faster, or in smaller parts."))
+
+    def _too_large(self) -> ServiceError:
+        size = self._limits.max_header_bytes
+        return HeadTooLarge(f"The request line and headers may have {size} bytes and {MAX_HEADERS} fields in all.")
+
+    def _give_up(self, error: ServiceError) -> None:
+        """Stop the parser, which then calls `send_400_response`."""
+        self._refusal = error
+        raise error
+
+
+def _not_at_all(_reason: str) -> None:
+    """Count nothing. A function of its own, because connections are made after a journey to another process."""
+
+
+def _undelivered(transport: asyncio.Transport) -> bool:
+    """Tell whether the client has yet to take something that was written to it."""
+    try:
+        descriptor = transport.get_extra_info("socket").fileno()
+        (left,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
+    except (AttributeError, OSError):
+        return False  # it is closed, or this system cannot tell
+    return bool(left)
+
+
+def _answer(error: ServiceError) -> bytes:
+    """Return the whole HTTP answer that stands for an error."""
+    from .api.problems import problem_response
+
+    response = problem_response(error)
+    fields = [*response.headers.items(), ("connection", "close")]
+    head = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}", *(f"{name}: {text}" for name, text in fields)]
+    return "\r\n".join([*head, "", ""]).encode() + bytes(response.body)

@@ -1,0 +1,180 @@
+"""Whether callers' values still look like those of the training: counts in bins, and never the values themselves.
+
+Each serving process counts what it predicts and writes its counts to a file a day. Whoever wants to know, a scrape of
+the metrics or the command `drift`, adds the files up: so the counts survive restarts, and those of several processes
+become one.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..durable import write_durably
+from ..ml import Model
+from ..ml.reference import PREDICTION, Histogram, measures, place
+
+MOST_WAITING = 100_000
+"""Rows that may wait to be counted. What comes while so many wait is not counted, so that a flood costs no memory."""
+ENOUGH_ROWS = 1_000
+"""Rows below which nothing is said: small samples differ by chance."""
+NORMAL_QUANTILE = 3.09
+"""Of the standard normal distribution, for a probability of 0.999: one false alarm in a thousand looks at a feature."""
+
+Counts = Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How one feature, or the prediction, differs from the training."""
+
+    name: str
+    """Name of the feature."""
+    counted: int
+    """Rows that were counted."""
+    psi: float
+    """Population stability index: the sum over the bins of (share now - share then) x ln(share now / share then)."""
+    limit: float
+    """What it stays below by chance in 999 of 1000 samples of this size.
+
+    B. Yurdakul and J. Naranjo, "Statistical properties of the population stability index", Journal of Risk Model
+    Validation 14, 2020: without drift, the index is about (1/N + 1/n) times a chi-squared variable with one degree of
+    freedom less than bins, for N rows in training and n now.
+    """
+    then: tuple[float, ...]
+    """Share of the training's rows in each bin, the last one being for missing values."""
+    now: tuple[float, ...]
+    """Share of the counted rows in each bin."""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether there is drift beyond chance."""
+        return self.counted >= ENOUGH_ROWS and self.psi > self.limit
+
+    def summary(self) -> dict[str, Any]:
+        """Return it in values that JSON can carry, rounded for people."""
+        return {
+            "rows": self.counted,
+            "psi": round(self.psi, 4),
+            "limit": round(self.limit, 4),
+            "drifted": self.drifted,
+            "then": [round(share, 4) for share in self.then],
+            "now": [round(share, 4) for share in self.now],
+        }
+
+
+class Watch:
+    """Counts the rows that a version predicts. `see` costs next to nothing; `flush` does the work, in any thread."""
+
+    def __init__(self, reference: Mapping[str, Histogram], directory: Path) -> None:
+        """Count against the reference of a version, in files in its directory."""
+        self._reference = reference
+        self._directory = directory
+        self._name = uuid.uuid4().hex[:12]
+        self._waiting: list[Mapping[str, NDArray[Any]]] = []
+        self._rows = 0
+        self._day = _today()
+        self._counts = {name: np.zeros(len(one["counts"]) + 1, dtype=np.int64) for name, one in reference.items()}
+
+    def see(self, X: NDArray[Any], prediction: NDArray[Any]) -> None:
+        """Note rows that were predicted, to be counted later; shapes (rows, features) and (rows,)."""
+        if self._rows < MOST_WAITING:
+            self._rows += len(X)
+            # Not the rows themselves: texts would take a lot of memory until they are counted.
+            self._waiting.append({**measures(Model.Features, X), PREDICTION: prediction})
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are rows to count."""
+        return bool(self._waiting)
+
+    def flush(self) -> None:
+        """Count what waits and write the counts down.
+
+        Raises:
+            OSError: they cannot be written; they are kept and written the next time.
+
+        """
+        waiting, self._waiting, self._rows = self._waiting, [], 0
+        if self._day != _today():
+            self._day = _today()
+            for counts in self._counts.values():
+                counts[:] = 0
+        if not waiting:
+            return
+        for name, one in self._reference.items():
+            if name in waiting[0]:
+                seen = np.concatenate([part[name] for part in waiting])
+                self._counts[name] += count(seen.astype(np.float64), one)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        content = json.dumps({name: counts.tolist() for name, counts in self._counts.items()})
+        write_durably(self._directory / f"{self._day}.{self._name}.json", content.encode())
+
+
+def count(values: NDArray[np.float64], reference: Histogram) -> NDArray[np.int64]:
+    """Count values in the bins of a reference, and missing ones behind them; shape (bins + 1,)."""
+    known = values[~np.isnan(values)]
+    bins = len(reference["counts"])
+    return np.append(np.bincount(place(known, reference), minlength=bins), len(values) - len(known))
+
+
+class Tallies:
+    """What all processes counted, kept in a directory: for each version a file per day and process."""
+
+    def __init__(self, directory: Path, days: int) -> None:
+        """Keep counts of the last `days`, today being one of them."""
+        self._directory = directory
+        self.days = days
+
+    def watch(self, version: str, reference: Mapping[str, Histogram]) -> Watch:
+        """Begin to count what a version predicts, and forget what is too old."""
+        for path in self._directory.glob("*/*.json"):
+            if not _within(path, self.days):
+                path.unlink(missing_ok=True)
+        return Watch(reference, self._directory / version)
+
+    def drift(self, version: str, reference: Mapping[str, Histogram], days: int | None = None) -> list[Drift]:
+        """Compare what a version predicted in the last `days` with its training."""
+        total: dict[str, NDArray[np.int64]] = {}
+        for path in (self._directory / version).glob("*.json"):
+            if _within(path, days or self.days):
+                for name, counts in json.loads(path.read_bytes()).items():
+                    total[name] = total.get(name, 0) + np.array(counts)
+        return list(compare(reference, total))
+
+
+def _within(path: Path, days: int) -> bool:
+    """Tell whether a file of counts is of the last `days`; its name begins with its day."""
+    return date.fromisoformat(path.name[:10]) > _today() - timedelta(days)
+
+
+def compare(reference: Mapping[str, Histogram], counts: Counts) -> Iterator[Drift]:
+    """Compare the counts of each feature with its reference."""
+    for name, one in reference.items():
+        then = np.array([*one["counts"], *one.get("missing", [0.0])])
+        now = counts.get(name, np.zeros(len(then), dtype=np.int64))
+        rows = int(now.sum())
+        used = (then > 0) | (now > 0)
+        # Half a row more in each bin, so that an empty one does not make the index infinite.
+        p, q = ((part[used] + 0.5) / (part[used] + 0.5).sum() for part in (then, now))
+        psi = float(((q - p) * np.log(q / p)).sum()) if rows else 0.0
+        limit = chi_squared(int(used.sum()) - 1) * (1 / max(float(then.sum()), 1) + 1 / max(rows, 1))
+        yield Drift(name, rows, psi, limit, tuple(then / max(then.sum(), 1)), tuple(now / max(rows, 1)))
+
+
+def chi_squared(freedom: int) -> float:
+    """Return the 0.999 quantile of the chi-squared distribution (Wilson and Hilferty, PNAS 17, 1931)."""
+    if freedom < 1:
+        return 0.0
+    spread = 2 / (9 * freedom)
+    return float(freedom * (1 - spread + NORMAL_QUANTILE * spread**0.5) ** 3)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

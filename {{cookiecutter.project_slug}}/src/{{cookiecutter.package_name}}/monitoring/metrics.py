@@ -1,0 +1,174 @@
+"""What a serving process counts and measures, for Prometheus.
+
+Every series has labels from a small, fixed set: whatever strangers send, the number of series does not grow.
+"""
+
+import os
+import resource
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from . import DIRECTORY
+from .drift import Drift
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Media type of what `Metrics.text` returns."""
+METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
+"""HTTP methods that are counted by name; any other counts as `other`."""
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper edges of the bins that durations are counted in."""
+
+
+class Family(NamedTuple):
+    """A metric, whatever its labels' values."""
+
+    name: str
+    """Its name, without the ending that Prometheus gives counters."""
+    kind: str
+    """What it is: counter, gauge or histogram."""
+    labels: tuple[str, ...]
+    """Names of its labels."""
+    documentation: str
+    """What it means."""
+
+
+class Metrics:
+    """The metrics of one application."""
+
+    def __init__(self, drift: Callable[[], Iterable[Drift]] = tuple) -> None:
+        """Count from zero; `drift` is asked at each scrape."""
+        shared = DIRECTORY in os.environ
+        registry = CollectorRegistry()
+        self.requests = Counter("http_requests", "Requests answered.", ["method", "route", "status"], registry=registry)
+        self.seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.rows = Counter("predicted_rows", "Rows predicted.", ["version"], registry=registry)
+        self.overflows = Counter(
+            "prediction_overflows", "Requests for which the model computed no finite number.", registry=registry
+        )
+        self.cache = Counter(
+            "cache_requests",
+            "Requests that were looked up in the cache; a fault is answered by the model.",
+            ["result"],
+            registry=registry,
+        )
+        self.shadow = Counter("shadow_rows", "Rows that a shadow was compared on.", ["version"], registry=registry)
+        self.disagreements = Counter(
+            "shadow_disagreements",
+            "Rows for which it names another class, or a value outside the interval.",
+            ["version"],
+            registry=registry,
+        )
+        self.connections = Counter(
+            "connections_ended",
+            "Connections that were ended because a head, a body or an answer took too long, or there were too many.",
+            ["reason"],
+            registry=registry,
+        )
+        self.certificates = Counter(
+            "certificates_loaded",
+            "New certificates that were put in place, or refused because they cannot be used.",
+            ["result"],
+            registry=registry,
+        )
+        self.version = Gauge(
+            "serving_version",
+            "Number of the version that each serving process serves; 0 if none.",
+            registry=registry,
+            multiprocess_mode="liveall",
+        )
+        self.memory = Gauge(
+            "serving_process_resident_bytes",
+            "Memory of each serving process.",
+            registry=registry,
+            multiprocess_mode="liveall",
+        )
+        self.cpu = Gauge(
+            "serving_process_cpu_seconds",
+            "Processor time of each serving process since it started.",
+            registry=registry,
+            multiprocess_mode="liveall",
+        )
+        self._registry = registry
+        if shared:
+            self._registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        self._registry.register(_DriftCollector(drift))
+
+    def families(self) -> list[Family]:
+        """List all metrics."""
+        traffic = [self.requests, self.seconds, self.rows, self.overflows, self.cache, self.shadow, self.disagreements]
+        ends = [self.connections, self.certificates]
+        own = [*traffic, *ends, self.version, self.memory, self.cpu]
+        drift = _DriftCollector(tuple).collect()
+        return [
+            # The library tells this of a metric that has no values yet nowhere else.
+            *(Family(one._name, str(one._type), one._labelnames, one._documentation) for one in own),  # noqa: SLF001
+            *(Family(one.name, one.type, ("feature",), one.documentation) for one in drift),
+        ]
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered; `route` is the path's pattern, never the path itself."""
+        self.requests.labels(method if method in METHODS else "other", route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+
+    def predicted(self, version: str, rows: int) -> None:
+        """Count rows that a version predicted."""
+        self.rows.labels(version).inc(rows)
+
+    def compared(self, version: str, rows: int, disagreements: int) -> None:
+        """Count rows that a shadow was compared on, and those that it would have answered otherwise."""
+        self.shadow.labels(version).inc(rows)
+        self.disagreements.labels(version).inc(disagreements)
+
+    def process(self, version: str | None) -> None:
+        """Note how much memory and processor time this process has used, and what it serves."""
+        self.version.set(int(version or 0))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        self.cpu.set(used.ru_utime + used.ru_stime)
+        statm = Path("/proc/self/statm")
+        pages = int(statm.read_text(encoding="ascii").split()[1]) if statm.exists() else 0
+        self.memory.set(pages * resource.getpagesize() or used.ru_maxrss * 1024)
+
+    def text(self, version: str | None = None) -> bytes:
+        """Return all metrics of all serving processes as Prometheus reads them; `version` is what this one serves."""
+        self.process(version)
+        _forget_the_dead()
+        return generate_latest(self._registry)
+
+
+def _forget_the_dead() -> None:
+    """Remove what processes that are gone said of themselves; what they counted stays."""
+    directory = Path(os.environ.get(DIRECTORY, "/nowhere"))
+    for path in directory.glob("gauge_live*_*.db"):
+        process = path.stem.rpartition("_")[2]
+        if not Path("/proc", process).exists():
+            path.unlink(missing_ok=True)
+
+
+class _DriftCollector(Collector):
+    """Reads the drift when it is asked."""
+
+    def __init__(self, drift: Callable[[], Iterable[Drift]]) -> None:
+        self._drift = drift
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the drift of each feature."""
+        index = GaugeMetricFamily("drift_psi", "Population stability index against the training.", labels=["feature"])
+        limit = GaugeMetricFamily("drift_psi_limit", "What the index stays below without drift.", labels=["feature"])
+        rows = GaugeMetricFamily("drift_rows", "Rows that the index was computed from.", labels=["feature"])
+        for one in self._drift():
+            index.add_metric([one.name], one.psi)
+            limit.add_metric([one.name], one.limit)
+            rows.add_metric([one.name], one.counted)
+        yield from (index, limit, rows)

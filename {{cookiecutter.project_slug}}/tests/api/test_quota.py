@@ -1,0 +1,203 @@
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from package_name.api import quota
+from package_name.api.app import create_app
+from package_name.keys import KeyStore
+from package_name.settings import Settings
+
+
+@contextmanager
+def serving(settings: Settings, **changes: Any) -> Iterator[TestClient]:
+    app = create_app(Settings(**(settings.model_dump() | {"require_key": True} | changes), _env_file=None))
+    with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def keys(settings: Settings) -> list[dict[str, str]]:
+    """The headers of two callers."""
+    store = KeyStore(settings.data_dir / "keys.json")
+    return [{"X-API-Key": store.create(name, ["predict"])[1]} for name in ("ann", "bob")]
+
+
+@pytest.fixture(autouse=True)
+def _frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold the clock that windows go by, so that none ends in the middle of a test."""
+    now = time.time() // 3600 * 3600 + 10
+    monkeypatch.setattr(time, "time", lambda: now)
+
+
+def test_over_the_limit_a_caller_is_told_when_to_come_again(settings: Settings, keys: list[dict[str, str]]) -> None:
+    """Checklist 28."""
+    with serving(settings, rate_limit="3/hour") as client:
+        for left in (2, 1, 0):
+            answer = client.get("/models", headers=keys[0])
+            assert answer.status_code == 200
+            assert answer.headers["RateLimit-Policy"] == '"rate";q=3;w=3600'
+            assert answer.headers["RateLimit"] == f'"rate";r={left};t=3590'
+        answer = client.get("/models", headers=keys[0])
+        assert (answer.status_code, answer.headers["Content-Type"]) == (429, "application/problem+json")
+        assert answer.headers["Retry-After"] == "3590"
+        assert answer.headers["RateLimit"] == '"rate";r=0;t=3590'
+        assert answer.json()["type"].endswith("#too-many-requests")
+        assert client.get("/models", headers=keys[1]).status_code == 200
+
+
+def test_health_and_strangers_are_not_counted(settings: Settings, keys: list[dict[str, str]]) -> None:
+    """Checklist 28."""
+    with serving(settings, rate_limit="1/hour") as client:
+        for _ in range(3):
+            assert client.get("/health/live", headers=keys[0]).status_code == 200
+            assert "RateLimit" not in client.get("/health/live", headers=keys[0]).headers
+            assert client.get("/models").status_code == 401
+            assert client.get("/nowhere").status_code == 401
+        assert client.get("/models", headers=keys[0]).status_code == 200
+        assert client.get("/health/live", headers=keys[0]).status_code == 200
+
+
+def test_a_rate_and_a_quota_hold_together(settings: Settings, keys: list[dict[str, str]]) -> None:
+    with serving(settings, rate_limit="5/minute", quota="2/day") as client:
+        statuses = [client.get("/models", headers=keys[0]) for _ in range(3)]
+    assert [answer.status_code for answer in statuses] == [200, 200, 429]
+    assert statuses[0].headers["RateLimit-Policy"] == '"rate";q=5;w=60, "quota";q=2;w=86400'
+    assert int(statuses[2].headers["Retry-After"]) > 60
+
+
+def test_a_new_window_begins_with_nothing_used(
+    settings: Settings, keys: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(settings, rate_limit="1/minute") as client:
+        assert [client.get("/models", headers=keys[0]).status_code for _ in range(2)] == [200, 429]
+        later = time.time() + 60
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert client.get("/models", headers=keys[0]).status_code == 200
+
+
+def test_wrong_scopes_and_paths_count_too(settings: Settings, keys: list[dict[str, str]]) -> None:
+    with serving(settings, rate_limit="3/hour") as client:
+        paths = ["/jobs", "/nowhere", "/models/1", "/models"]
+        assert [client.get(path, headers=keys[0]).status_code for path in paths] == [403, 404, 404, 429]
+
+
+def test_programs_on_this_machine_are_not_counted_where_no_key_is_asked_for(settings: Settings) -> None:
+    with serving(settings, rate_limit="1/hour", require_key=False) as client:
+        assert [client.get("/models").status_code for _ in range(3)] == [200, 200, 200]
+
+
+def test_no_limit_is_a_choice(settings: Settings, keys: list[dict[str, str]]) -> None:
+    with serving(settings, rate_limit=None) as client:
+        assert "RateLimit" not in client.get("/models", headers=keys[0]).headers
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def redis(folder: Path, port: int) -> Iterator[None]:
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:  # noqa: S603 - ours
+        try:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.01)
+            yield
+        finally:
+            server.terminate()
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_processes_count_together_in_redis_and_alone_without(
+    settings: Settings, keys: list[dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 28 and 38."""
+    monkeypatch.setattr(quota, "PAUSE_SECONDS", 0)
+    port = free_port()
+    shared = {"rate_limit": "4/hour", "rate_limit_url": f"redis://127.0.0.1:{port}/0"}
+    with serving(settings, **shared) as first, serving(settings, **shared) as second:
+        with redis(tmp_path, port):
+            left = [client.get("/models", headers=keys[0]).headers["RateLimit"] for client in (first, second) * 2]
+            assert [one.split(";")[1] for one in left] == ["r=3", "r=2", "r=1", "r=0"]
+            assert first.get("/models", headers=keys[0]).status_code == 429
+        for client in (first, second):
+            answer = client.get("/models", headers=keys[0])
+            assert (answer.status_code, answer.headers["RateLimit"].split(";")[1]) == (200, "r=3")
+            assert client.app.state.services.quotas.failures >= 1  # type: ignore[attr-defined]
+        with redis(tmp_path, port):
+            assert first.get("/models", headers=keys[1]).headers["RateLimit"].split(";")[1] == "r=3"
+            assert second.get("/models", headers=keys[1]).headers["RateLimit"].split(";")[1] == "r=2"
+
+
+@contextmanager
+def answering(answer: bytes | None) -> Iterator[int]:
+    """Be a Redis that answers this to everything, or nothing at all."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        kept: list[socket.socket] = []
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection = listener.accept()[0]
+                except OSError:
+                    return
+                kept.append(connection)
+                if answer is not None:
+                    threading.Thread(target=talk, args=[connection], daemon=True).start()
+
+        def talk(connection: socket.socket) -> None:
+            try:
+                while connection.recv(4096):
+                    connection.sendall(answer or b"")
+            except OSError:
+                return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+        for connection in kept:
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        b"HTTP/1.1 400 No\r\n\r\n",
+        b"+OK\r\n",
+        b"$-1\r\n",
+        b"-ERR no\r\n",
+        b"\x00\xff" * 9,
+        b":x\r\n",
+        b"*1\r\n",
+    ],
+    ids=["silence", "http", "ok", "nothing", "error", "bytes", "no number", "half"],
+)
+def test_a_redis_that_is_slow_or_answers_garbage_stops_nobody(
+    settings: Settings, keys: list[dict[str, str]], answer: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Checklist 38."""
+    with answering(answer) as port, serving(settings, rate_limit_url=f"redis://127.0.0.1:{port}/0") as client:
+        started = time.monotonic()
+        for _ in range(20):
+            assert client.get("/models", headers=keys[0]).status_code == 200
+        assert time.monotonic() - started < 5
+        assert client.app.state.services.quotas.failures >= 1  # type: ignore[attr-defined]
+    assert "Redis does not answer" in caplog.text

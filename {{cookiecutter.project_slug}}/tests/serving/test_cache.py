@@ -1,0 +1,172 @@
+import asyncio
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from package_name.serving import cache
+from package_name.serving.cache import AnswerCache, Backend, answer_cache, key_of
+
+
+def run(scenario: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(scenario)
+
+
+async def settled(answers: AnswerCache) -> None:
+    """Let the writes under way finish."""
+    await asyncio.gather(*answers._writes)  # noqa: SLF001 - there is nothing else to wait for
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def start_redis(port: int, folder: Path) -> "subprocess.Popen[bytes]":
+    program = shutil.which("redis-server") or pytest.skip(
+        "redis-server is not installed here: apt-get install redis-server"
+    )
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return server
+    raise AssertionError("redis-server did not start")
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[str]:
+    """The URL of a real server."""
+    port = free_port()
+    server = start_redis(port, tmp_path)
+    yield f"redis://127.0.0.1:{port}/0"
+    server.kill()
+    server.wait()
+
+
+def url_of(kind: str, request: pytest.FixtureRequest) -> str:
+    return "memory://" if kind == "memory" else str(request.getfixturevalue("redis"))
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_what_is_kept_is_found_until_its_time_is_over(kind: str, request: pytest.FixtureRequest) -> None:
+    url = url_of(kind, request)
+
+    async def scenario() -> None:
+        answers = answer_cache(url, 0.3)
+        assert await answers.find(b"k") == (None, "miss")
+        answers.keep(b"k", b"answer")
+        await settled(answers)
+        assert await answers.find(b"k") == (b"answer", "hit")
+        async with asyncio.timeout(10):
+            while (await answers.find(b"k"))[1] == "hit":  # noqa: ASYNC110 - time passes elsewhere
+                await asyncio.sleep(0.05)
+        await answers.close()
+
+    run(scenario())
+
+
+def test_a_redis_that_is_down_is_left_alone_for_a_moment_and_used_again_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Checklist 38."""
+    monkeypatch.setattr(cache, "PAUSE_SECONDS", 0.2)
+    port = free_port()
+
+    async def scenario() -> None:
+        answers = answer_cache(f"redis://127.0.0.1:{port}/0", 9)
+        started = time.monotonic()
+        for _ in range(50):
+            assert await answers.find(b"k") == (None, "fault")
+            answers.keep(b"k", b"answer")
+        assert time.monotonic() - started < 2
+        assert caplog.text.count("the cache fails") <= 3
+        server = start_redis(port, tmp_path)
+        async with asyncio.timeout(10):
+            while (await answers.find(b"k"))[1] != "hit":
+                answers.keep(b"k", b"answer")
+                await asyncio.sleep(0.05)
+        await answers.close()
+        server.kill()
+        server.wait()
+
+    run(scenario())
+
+
+def test_a_redis_that_never_answers_costs_a_moment_only() -> None:
+    """Checklist 38."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        async def scenario() -> None:
+            answers = answer_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 9)
+            started = time.monotonic()
+            for _ in range(20):
+                assert await answers.find(b"k") == (None, "fault")
+            assert time.monotonic() - started < 2
+            await answers.close()
+
+        run(scenario())
+
+
+class Garbled:
+    """A backend that somebody else wrote to."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    async def get(self, _key: bytes) -> bytes:
+        return self.content
+
+    async def set(self, _key: bytes, _content: bytes) -> None:
+        raise OSError
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"0" * 16, b"0" * 99, b"\xff" * 10_000])
+def test_garbage_in_the_cache_is_no_answer(content: bytes) -> None:
+    """Checklist 38."""
+
+    async def scenario(backend: Backend) -> None:
+        answers = AnswerCache(backend)
+        assert await answers.find(b"k") == (None, "fault")
+        answers.keep(b"k", b"answer")
+        await settled(answers)
+
+    run(scenario(Garbled(content)))
+
+
+X = np.array([[1.0, 2.0], [3.0, np.nan]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: key_of("m", "2", X),
+        lambda: key_of("n", "1", X),
+        lambda: key_of("m", "1", X[::-1]),
+        lambda: key_of("m", "1", np.nextafter(X, np.float32(9))),
+        lambda: key_of("m", "1", np.array([["a", "b"]], dtype=object).T),
+    ],
+)
+def test_another_model_version_or_value_has_another_key(other: Callable[[], bytes]) -> None:
+    """Checklist 37."""
+    assert key_of("m", "1", X) == key_of("m", "1", X.copy())
+    assert other() != key_of("m", "1", X)
+
+
+def test_texts_are_told_apart_by_where_they_end() -> None:
+    one, two = (np.array(texts, dtype=object)[:, None] for texts in (["ab", "c"], ["a", "bc"]))
+    assert key_of("m", "1", one) != key_of("m", "1", two)

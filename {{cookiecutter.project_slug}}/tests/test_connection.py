@@ -1,0 +1,339 @@
+"""Clients that are slow, silent or without measure, over real sockets."""
+
+import asyncio
+import json
+import re
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+
+from package_name.connection import MAX_HEADERS, MAX_PIPELINED
+from package_name.settings import Settings
+
+from service import ROW, Service, serving
+
+LIMIT = 2.0
+"""Seconds that each step may take in the service below."""
+SLACK = 10.0
+"""Seconds by which a busy machine may be late."""
+EACH = 50
+"""Clients of each bad habit."""
+
+BODY = json.dumps({"data": [ROW]}).encode()
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+TRUSTING = trusting()
+"""Made once, so that hundreds of clients are quick; who the server is does not matter here."""
+
+
+@pytest.fixture(scope="module")
+def service(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with short limits."""
+    names = ("HANDSHAKE_SECONDS", "HEADER_SECONDS", "BODY_SECONDS", "IDLE_SECONDS", "SEND_SECONDS")
+    limits = {name: str(LIMIT) for name in names}
+    directory = tmp_path_factory.mktemp("slow") / "service"
+    with serving(directory, "--no-worker", MODELS_DIR=str(trained.models_dir), **limits) as service:
+        yield service
+
+
+class Client:
+    """A connection on which every byte is ours."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, service: Service, *, secure: bool = True) -> "Client":
+        return cls(*await asyncio.open_connection("127.0.0.1", service.port, ssl=TRUSTING if secure else None))
+
+    async def send(self, content: bytes) -> None:
+        self.writer.write(content)
+        await self.writer.drain()
+
+    async def answer(self) -> bytes:
+        """Return all that comes until the connection ends."""
+        received = b""
+        with suppress(ConnectionError, ssl.SSLError):
+            while more := await self.reader.read(65536):
+                received += more
+        self.writer.transport.abort()
+        return received
+
+    async def drip(self, content: bytes) -> None:
+        with suppress(ConnectionError, ssl.SSLError):
+            for byte in content:
+                await self.send(bytes([byte]))
+                await asyncio.sleep(LIMIT / 10)
+
+
+class Farewell(NamedTuple):
+    """How a client was sent away."""
+
+    seconds: float
+    """How long after its last good step."""
+    answer: bytes
+    """What it was told."""
+
+
+async def _farewell(client: Client) -> Farewell:
+    started = time.monotonic()
+    async with asyncio.timeout(30):
+        answer = await client.answer()
+    return Farewell(time.monotonic() - started, answer)
+
+
+async def silent_tcp(service: Service) -> Farewell:
+    return await _farewell(await Client.connect(service, secure=False))
+
+
+async def half_a_hello(service: Service) -> Farewell:
+    client = await Client.connect(service, secure=False)
+    await client.send(bytes.fromhex("16030100f8010000f40303"))
+    return await _farewell(client)
+
+
+async def silent_tls(service: Service) -> Farewell:
+    return await _farewell(await Client.connect(service))
+
+
+async def slow_head(service: Service) -> Farewell:
+    client = await Client.connect(service)
+    dripping = asyncio.create_task(client.drip(b"GET / HTTP/1.1\r\nX-Slow: " + b"a" * 1000))
+    farewell = await _farewell(client)
+    await dripping
+    return farewell
+
+
+async def slow_body(service: Service) -> Farewell:
+    client = await Client.connect(service)
+    await client.send(HEAD % 1000)
+    dripping = asyncio.create_task(client.drip(b" " * 1000))
+    farewell = await _farewell(client)
+    await dripping
+    return farewell
+
+
+async def slow_second_head(service: Service) -> Farewell:
+    client = await Client.connect(service)
+    await client.send(GET)
+    await client.reader.readuntil(b"}")
+    dripping = asyncio.create_task(client.drip(GET * 100))
+    farewell = await _farewell(client)
+    await dripping
+    return farewell
+
+
+async def idle(service: Service) -> Farewell:
+    client = await Client.connect(service)
+    await client.send(GET)
+    await client.reader.readuntil(b"}")
+    return await _farewell(client)
+
+
+HABITS: dict[Callable[[Service], Awaitable[Farewell]], bytes] = {
+    silent_tcp: b"",
+    half_a_hello: b"",
+    silent_tls: b"",
+    slow_head: b"HTTP/1.1 408 ",
+    slow_body: b"HTTP/1.1 408 ",
+    slow_second_head: b"HTTP/1.1 408 ",
+    idle: b"",
+}
+"""Bad habits, and how the answer to each begins."""
+
+
+async def _predict(service: Service, stopping: asyncio.Event) -> list[float]:
+    """Call like a good client, on a new connection each time, and return how long each call took."""
+    took = []
+    while not stopping.is_set():
+        started = time.monotonic()
+        async with httpx2.AsyncClient(base_url=service.url, verify=TRUSTING, timeout=30) as client:
+            answer = await client.post("/predict", json={"data": [ROW]})
+        assert answer.status_code == 200, answer.text
+        took.append(time.monotonic() - started)
+    return took
+
+
+def test_slow_clients_are_sent_away_in_time_while_others_are_answered(service: Service) -> None:
+    """Checklist 31."""
+
+    async def scenario() -> tuple[list[Farewell], list[float]]:
+        stopping = asyncio.Event()
+        good = asyncio.create_task(_predict(service, stopping))
+        farewells = await asyncio.gather(*(habit(service) for habit in HABITS for _ in range(EACH)))
+        stopping.set()
+        return farewells, await good
+
+    farewells, took = asyncio.run(scenario())
+    for number, (habit, beginning) in enumerate(HABITS.items()):
+        for farewell in farewells[number * EACH : (number + 1) * EACH]:
+            assert LIMIT / 2 < farewell.seconds < LIMIT + SLACK, (habit.__name__, farewell)
+            assert farewell.answer.startswith(beginning), (habit.__name__, farewell)
+            assert bool(farewell.answer) == bool(beginning), (habit.__name__, farewell)
+    assert len(took) > 5
+    assert max(took) < LIMIT + SLACK
+    assert "Traceback" not in service.log
+    measured = service.client.get("/metrics").text
+    for reason, habits in (("head", 3), ("body", 1)):
+        count = re.search(rf'connections_ended_total{{reason="{reason}"}} (\d+)', measured)
+        assert count is not None
+        assert int(count[1]) >= habits * EACH
+
+
+def test_a_body_may_take_longer_if_it_keeps_coming(trained: Settings, tmp_path: Any) -> None:
+    async def scenario(service: Service) -> bytes:
+        client = await Client.connect(service)
+        content = BODY + b" " * 3000
+        await client.send(HEAD.replace(b"Host", b"Connection: close\r\nHost") % len(content))
+        for start in range(0, len(content), 500):  # for thrice as long as a body may take by itself
+            await client.send(content[start : start + 500])
+            await asyncio.sleep(LIMIT / 2)
+        return await client.answer()
+
+    limits = {"BODY_SECONDS": str(LIMIT), "MIN_BYTES_PER_SECOND": "500"}
+    with serving(tmp_path / "service", "--no-worker", MODELS_DIR=str(trained.models_dir), **limits) as service:
+        assert b"HTTP/1.1 200 OK" in asyncio.run(scenario(service))
+
+
+def test_a_client_that_does_not_take_a_long_answer_is_sent_away(service: Service) -> None:
+    """Checklist 31."""
+    with httpx2.Client(base_url=service.url, verify=TRUSTING) as plenty:
+        assert len(plenty.get("/openapi.json").content) > 10_000
+    with socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect(("127.0.0.1", service.port))
+        with TRUSTING.wrap_socket(plain) as secure:
+            request = GET.replace(b"/health/live", b"/openapi.json")
+            with suppress(ConnectionError, ssl.SSLError):
+                for _ in range(1000):
+                    secure.sendall(request * MAX_PIPELINED)
+            secure.settimeout(30)
+            with suppress(ConnectionError, ssl.SSLError):
+                while secure.recv(2**20):
+                    pass
+    service.predict()
+
+
+def refusal(service: Service, content: bytes) -> tuple[int, dict[str, Any]]:
+    """Send bytes, and return the status and the problem that end the connection."""
+
+    async def scenario() -> bytes:
+        client = await Client.connect(service)
+        with suppress(ConnectionError, ssl.SSLError):
+            await client.send(content)
+        async with asyncio.timeout(30):
+            return await client.answer()
+
+    head, _, body = asyncio.run(scenario()).partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    return int(head.split()[1]), json.loads(body)
+
+
+TOO_LARGE = 17 * 2**10
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"GET /" + b"a" * TOO_LARGE + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
+        (b"GET /" + b"a" * TOO_LARGE, 431),
+        (b"GET / HTTP/1.1\r\nX-Huge: " + b"a" * TOO_LARGE + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nX-Endless: " + b"a" * TOO_LARGE, 431),
+        (b"GET / HTTP/1.1\r\n" + b"a" * TOO_LARGE, 431),
+        (b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * (MAX_HEADERS + 1) + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * TOO_LARGE, 431),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"\x00\x01\x02\x03", 400),
+        (b"GET / HTTP/1.1\nHost : localhost\r\n\r\n", 400),
+        (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_is_no_request_gets_a_problem_and_an_end(service: Service, content: bytes, status: int) -> None:
+    """Checklist 7."""
+    answered, problem = refusal(service, content)
+    assert answered == problem["status"] == status
+    assert b"a" * 20 not in json.dumps(problem).encode()
+
+
+def test_a_flood_of_pipelined_requests_ends_the_connection(service: Service) -> None:
+    def flood() -> bytes:
+        async def scenario() -> bytes:
+            client = await Client.connect(service)
+            with suppress(ConnectionError, ssl.SSLError):
+                await client.send((HEAD % len(BODY) + BODY) * 1000)
+            async with asyncio.timeout(30):
+                return await client.answer()
+
+        return asyncio.run(scenario())
+
+    answer = flood()
+    assert b"HTTP/1.1 400" in answer
+    assert answer.count(b"HTTP/1.1 200") <= MAX_PIPELINED + 1
+
+
+def test_a_few_pipelined_requests_are_answered_in_order(service: Service) -> None:
+    async def scenario() -> bytes:
+        client = await Client.connect(service)
+        await client.send((HEAD % len(BODY) + BODY) * 3 + GET.replace(b"Host", b"Connection: close\r\nHost"))
+        return await client.answer()
+
+    answer = asyncio.run(scenario())
+    assert answer.count(b"HTTP/1.1 200 OK") == 4
+    assert answer.endswith(b'{"status":"alive"}')
+
+
+def test_a_websocket_is_not_opened(service: Service) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    answer = service.client.get("/health/live", headers={**upgrade, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert answer.status_code == 200
+
+
+def test_idle_connections_make_room_for_new_ones_and_busy_ones_do_not(trained: Settings, tmp_path: Any) -> None:
+    """Checklist 31; memory is bounded, because connections are."""
+    most = 20
+
+    async def scenario(service: Service) -> None:
+        idlers = [await Client.connect(service) for _ in range(2 * most)]
+        for idler in idlers:
+            with suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+                await idler.send(GET)
+                await idler.reader.readuntil(b"}")
+        assert (await asyncio.to_thread(fresh, service)).status_code == 200
+        busy = []
+        for _ in range(most + 2):
+            busy.append(await Client.connect(service))
+            with suppress(ConnectionError, ssl.SSLError):
+                await busy[-1].send(HEAD % 1000)
+        refused = await asyncio.to_thread(fresh, service)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["title"] == "Overloaded"
+        for client in busy + idlers:
+            client.writer.transport.abort()
+
+    def fresh(service: Service) -> httpx2.Response:
+        with httpx2.Client(base_url=service.url, verify=TRUSTING) as client:
+            return client.get("/models")
+
+    limits = {"MAX_CONNECTIONS": str(most)}
+    with serving(tmp_path / "service", "--no-worker", MODELS_DIR=str(trained.models_dir), **limits) as service:
+        asyncio.run(scenario(service))

@@ -1,0 +1,238 @@
+"""What the machine may do to the service: a full disk, a killed process, a database that is gone."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from package_name.errors import InvalidModelVersion
+from package_name.ml import Model
+from package_name.serving import champion
+from package_name.serving.registry import Registry
+from package_name.settings import Settings
+
+from service import ROW, serving, wait_for
+
+DISK_BYTES = 32 * 2**20
+"""Size of the disk that is filled."""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(directory)]
+    mounted = shutil.which("mount") and subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    if not mounted or mounted.returncode:
+        pytest.skip("only root may mount a disk, and not in every container")
+    yield directory
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)  # noqa: S603, S607
+
+
+@contextlib.contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Leave no byte free on a disk until the block ends."""
+    filler = disk / "filler"
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            os.write(file.fileno(), bytes(4096))
+    yield
+    filler.unlink()
+
+
+def test_a_full_disk_fails_jobs_and_uploads_but_no_prediction_until_there_is_room_again(
+    trained: Settings, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 34; what is on the disk: the models, uploads as they arrive, and the log."""
+    shutil.copytree(trained.models_dir, disk / "models")
+    (disk / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(disk / "tmp"))
+    variables = {"MODELS_DIR": str(disk / "models"), "DATA_DIR": str(tmp_path / "var"), "MIN_FREE_BYTES": str(2**20)}
+    table = "\n".join([",".join(Model.Features.model_fields), ",".join(map(str, ROW)), "\n" * 2 * 2**20])
+    with serving(disk / "service", **variables) as service:
+
+        def upload() -> int:
+            return service.client.post("/predict/csv", files={"file": ("rows.csv", table)}).status_code
+
+        def train() -> Any:
+            accepted = service.client.post("/train")
+            assert accepted.status_code == 202, accepted.text
+            return accepted.headers["Location"]
+
+        assert upload() == 200
+        job = train()  # taken while there was room
+        with full(disk):
+            for _ in range(100):
+                service.predict()
+            assert upload() == 507
+            refused = service.client.post("/train")
+            assert (refused.status_code, refused.json()["title"]) == (507, "Disk full")
+            ended = wait_for(lambda: service.job(job), "the job to end")
+            assert ended["state"] == "failed"
+            assert "No space left on device" in ended["error"]
+        assert upload() == 200
+        path = train()
+        assert wait_for(lambda: service.job(path), "the job to end")["state"] == "succeeded"
+        assert sorted(path.name for path in (disk / "models" / Model.name).glob("[!.]*")) == ["1", "2", "champion.json"]
+
+
+def test_a_publisher_killed_at_100_random_moments_leaves_only_whole_versions(trained: Settings, tmp_path: Path) -> None:
+    """Checklist 33."""
+    template = trained.models_dir / Model.name / "1"
+    publisher = Path(__file__).with_name("publisher.py")
+    command = [sys.executable, str(publisher), str(tmp_path / "models"), str(template), "100"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["versions"] > 10  # some were published,
+    assert found["interrupted"] > 10  # and some were not
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "tampered", "longer", "oversized"])
+def test_a_damaged_model_is_refused_before_it_is_parsed_and_the_last_one_serves(
+    trained: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Checklist 35."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    registry = Registry(tmp_path / "models", Model.name)
+    shutil.copytree(registry.directory / "1", registry.directory / "2")
+    model = registry.directory / "2" / "model.onnx"
+    content = model.read_bytes()
+    held = champion.Champion(registry, len(content))
+    held.refresh()
+    registry.promote("2")
+    limit = len(content) - (damage == "oversized")
+    damaged = {
+        "empty": b"",
+        "truncated": content[:-1],
+        "tampered": content[:-1] + bytes([content[-1] ^ 1]),
+        "longer": content + b"\0",
+    }
+    model.write_bytes(damaged.get(damage, content))
+
+    def parse(*_: object) -> None:
+        pytest.fail("it was parsed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(champion, "OnnxModel", parse)
+        held.refresh() if damage != "oversized" else None
+        with pytest.raises(InvalidModelVersion):
+            champion.load(registry, "2", limit)
+        with pytest.raises(InvalidModelVersion):
+            champion.promote(registry, "2", limit)
+    assert held.served is not None
+    assert held.served.version == "1"
+
+
+def test_a_training_goes_on_after_the_service_was_killed_and_the_champion_stays_until_then(
+    trained: Settings, tmp_path: Path
+) -> None:
+    """Checklist 32; the worker ends with the service, as it does when a machine loses power."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    variables = {"MODELS_DIR": str(tmp_path / "models"), "DATA_DIR": str(tmp_path / "var")}
+    with serving(tmp_path / "service", **variables) as service:
+        path = service.client.post("/train").headers["Location"]
+        wait_for(lambda: service.client.get(path).json()["state"] == "running", "the training to begin")
+        service.process.send_signal(signal.SIGKILL)
+        service.process.wait()
+    with serving(tmp_path / "service", **variables) as service:
+        assert service.predict()["version"] == "1"
+        job = wait_for(lambda: service.job(path), "the training to end")
+        assert (job["state"], job["result"]["version"]) == ("succeeded", "2")
+        wait_for(lambda: service.predict()["version"] == job["result"]["version"], "the new version to serve")
+        assert service.client.get("/models").json()["versions"][1:]
+        assert sorted(path.name for path in (tmp_path / "models" / Model.name).glob("[0-9]*")) == ["1", "2"]
+
+
+class Wire:
+    """What lies between the service and its database, and can be cut."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._there = host, port
+        self._loop = asyncio.new_event_loop()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self.mend()
+
+    def mend(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    def cut(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            there = await asyncio.open_connection(*self._there)
+            self._open |= {writer, there[1]}
+            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while content := await reader.read(65536):
+            writer.write(content)
+            await writer.drain()
+    writer.transport.abort()
+
+
+@pytest.fixture
+def server() -> URL:
+    """A PostgreSQL server."""
+    url = os.environ.get("TEST_DATABASE_URL")
+    if url is None:
+        pytest.skip("set TEST_DATABASE_URL to the URL of a PostgreSQL server to test on it, too")
+    return make_url(url)
+
+
+def test_predictions_go_on_without_the_database_and_jobs_return_with_it(
+    trained: Settings, tmp_path: Path, server: URL
+) -> None:
+    """Checklist 39."""
+    wire = Wire(server.host or "127.0.0.1", server.port or 5432)
+    url = server.set(host="127.0.0.1", port=wire.port, database=f"test_{uuid.uuid4().hex}")
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    variables = {"MODELS_DIR": str(tmp_path / "models"), "DATABASE_URL": url.render_as_string(hide_password=False)}
+    with serving(tmp_path / "service", **variables) as service:
+        path = wait_for(lambda: service.client.post("/train").headers.get("Location"), "the database to be made")
+        wire.cut()
+        for _ in range(3):
+            asked = time.monotonic()
+            answer = service.client.get(path)
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"]
+            assert answer.json()["title"] == "Jobs unavailable"
+            assert service.client.post("/train").status_code == 503
+            assert time.monotonic() - asked < 30
+            service.predict()
+            assert service.client.get("/health/live").status_code == 200
+            assert service.client.get("/health/ready").status_code == 200
+        wire.mend()
+        job = wait_for(lambda: service.client.get(path).is_success and service.job(path), "the job to be found and end")
+        assert job["state"] == "succeeded"
+    wire.cut()

@@ -1,0 +1,127 @@
+import asyncio
+import io
+import json
+import logging
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from package_name import logs
+from package_name.logs import (
+    AccessLog,
+    JsonLine,
+    Request,
+    TextLine,
+    logging_config,
+    request_id,
+)
+from package_name.settings import Settings
+
+LINE = Request("192.0.2.1", "key:ann", "GET", "/models", 200, 17, 0.0123)
+
+
+def written(formatter: logging.Formatter, message: str, *arguments: Any, exc_info: Any = None) -> str:
+    record = logging.LogRecord("a.b", logging.ERROR, __file__, 1, message, arguments, exc_info)
+    return formatter.format(record)
+
+
+@pytest.mark.parametrize("evil", ["a\nb", "a\r\nb", "\x1b[2J", "\x00", "\u2028", "\x85"])
+def test_a_message_cannot_end_its_line(evil: str) -> None:
+    """Checklist 41."""
+    for formatter in (TextLine(), JsonLine()):
+        line = written(formatter, "it said %s", evil)
+        assert line.isprintable()
+        assert len(line.splitlines()) == 1
+    assert json.loads(line)["message"] == f"it said {evil}"
+
+
+def test_a_traceback_stays_with_its_record() -> None:
+    try:
+        int("broken")
+    except ValueError:
+        found = sys.exc_info()
+    assert "ValueError: invalid" in json.loads(written(JsonLine(), "x", exc_info=found))["traceback"]
+    assert "ValueError: invalid" in written(TextLine(), "x", exc_info=found)
+
+
+def test_a_record_names_the_request_it_belongs_to() -> None:
+    token = request_id.set("the-one")
+    try:
+        assert json.loads(written(JsonLine(), "x"))["request_id"] == "the-one"
+        assert written(TextLine(), "x").endswith("x [the-one]")
+    finally:
+        request_id.reset(token)
+    assert "request_id" not in json.loads(written(JsonLine(), "x"))
+
+
+def test_the_settings_choose_form_and_level() -> None:
+    config = logging_config(Settings(log_format="json", log_level="error"))
+    assert config["formatters"]["line"]["()"].endswith(".JsonLine")
+    assert {one["level"] for one in config["loggers"].values()} == {"ERROR"}
+
+
+def test_lines_are_written_whole_and_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    async def log() -> None:
+        lines = AccessLog(as_json=True)
+        for number in range(1000):
+            lines.add(LINE._replace(size=number))
+        await lines.close()
+
+    asyncio.run(log())
+    assert [json.loads(line)["bytes"] for line in capsys.readouterr().err.splitlines()] == list(range(1000))
+
+
+class Stuck(io.StringIO):
+    """A standard error that nobody reads, for a while."""
+
+    def write(self, text: str) -> int:
+        time.sleep(0.5)
+        return super().write(text)
+
+
+def test_a_reader_that_stalls_keeps_no_request_waiting_and_memory_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checklist 34 and 43."""
+    monkeypatch.setattr(logs, "MAX_WAITING", 10)
+    monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.001)
+    stuck = Stuck()
+    monkeypatch.setattr(sys, "stderr", stuck)
+
+    async def log() -> tuple[int, float]:
+        lines = AccessLog(as_json=False)
+        slowest = 0.0
+        for _ in range(200):
+            started = time.monotonic()
+            lines.add(LINE)
+            await asyncio.sleep(0.001)
+            slowest = max(slowest, time.monotonic() - started)
+        lost = lines.lost
+        await lines.close()
+        return lost, slowest
+
+    lost, slowest = asyncio.run(log())
+    assert lost > 0
+    assert slowest < 0.4
+    assert 0 < stuck.getvalue().count("\n") <= 200 - lost
+
+
+def test_a_full_disk_behind_the_log_stops_nothing() -> None:
+    """Checklist 34."""
+    program = (
+        "import asyncio, sys\n"
+        "from package_name.logs import AccessLog, Request\n"
+        "sys.stderr = open('/dev/full', 'w')\n"
+        "async def log():\n"
+        "    lines = AccessLog(as_json=True)\n"
+        "    for _ in range(3):\n"
+        "        lines.add(Request('a', 'b', 'GET', '/', 200, 1, 0.1))\n"
+        "        await asyncio.sleep(0.15)\n"
+        "    await lines.close()\n"
+        "    print(lines.lost)\n"
+        "asyncio.run(log())\n"
+        "sys.stderr = None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.stdout == "3\n", done
