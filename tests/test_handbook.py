@@ -32,7 +32,8 @@ class Page(HTMLParser):
         self.anchors |= {given[name] for name in ("id", "name") if name in given}
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
-        if LOADING.get(tag) in given:
+        named = {"canonical", "alternate"} & {*given.get("rel", "").split()}  # an address, and nothing to load
+        if LOADING.get(tag) in given and not named:
             self.loads.append(given[str(LOADING[tag])])
 
 

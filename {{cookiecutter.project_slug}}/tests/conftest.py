@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -22,12 +23,13 @@ from package_name.settings import PREFIX, Settings
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the environment and the .env file of whoever runs the tests out of them."""
-    for name in list(os.environ):
-        if name.startswith(PREFIX):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Keep the environment and the .env file of whoever runs the tests out of them, and each test's out of the next."""
+    with patch.dict(os.environ):
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            del os.environ[name]
+        monkeypatch.chdir(tmp_path)
+        yield
 
 
 @pytest.fixture(scope="session")

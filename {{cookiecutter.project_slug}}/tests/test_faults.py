@@ -128,7 +128,7 @@ def test_a_damaged_model_is_refused_before_it_is_parsed_and_the_last_one_serves(
         pytest.fail("it was parsed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(champion, "OnnxModel", parse)
+        patched.setattr(champion, "open_model", parse)
         held.refresh() if damage != "oversized" else None
         with pytest.raises(InvalidModelVersion):
             champion.load(registry, "2", limit)

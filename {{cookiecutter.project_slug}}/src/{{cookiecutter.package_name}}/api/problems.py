@@ -156,9 +156,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
-            # An upload is kept on the disk while it arrives.
-            return problem_response(DiskFull("There is too little room on the disk for this upload."))
         if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             return problem_response(from_status(error.status_code))  # nobody is asked who they are while it is full
         try:
@@ -170,9 +167,20 @@ def install(app: FastAPI) -> None:
             headers["Allow"] = allowed(request)
         return problem_response(from_status(error.status_code), headers)
 
-    @app.exception_handler(ClientDisconnect)
-    async def of_a_caller_who_left(_request: Request, _error: ClientDisconnect) -> Response:
-        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it; but a traceback would tell of no fault
+    app.add_exception_handler(OSError, _of_the_disk)
+    app.add_exception_handler(ClientDisconnect, _of_a_caller_who_left)
+
+
+async def _of_the_disk(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
+        raise error
+    log.warning("there is no room left on the disk")
+    # An upload, for one, is kept on the disk while it arrives.
+    return problem_response(DiskFull("There is too little room on the disk for this."))
+
+
+async def _of_a_caller_who_left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it; but a traceback would tell of no fault
 
 
 OF_LIBRARIES: dict[int, ServiceError] = {
