@@ -38,54 +38,58 @@ URL = re.compile(rf"https://{HOST}(?::[0-9]+)?(?:/~?[A-Za-z0-9][A-Za-z0-9._-]*)+
 DISTRIBUTIONS = frozenset(
     """
     accessible-pygments alabaster annotated-doc annotated-types anyio appnope ast-serialize asttokens async-timeout
-    attrs babel beautifulsoup4 cachetools certifi cffi charset-normalizer click cloudpickle colorama comm contourpy
-    croniter cryptography cycler databricks-sdk dbos debugpy deprecated detect-secrets docutils executing fastapi
-    fastjsonschema flatbuffers fonttools furo gitdb gitpython google-auth greenlet h11 httpcore2 httptools httpx2
-    httpx2-jsfetch idna imagesize importlib-metadata iniconfig ipykernel ipython ipython-pygments-lexers jedi jinja2
-    joblib jsonschema jsonschema-specifications jupyter-client jupyter-core kiwisolver librt limits markdown-it-py
-    markupsafe matplotlib matplotlib-inline mdit-py-plugins mdurl ml-dtypes mlflow-skinny mypy mypy-extensions
-    myst-parser narwhals nbclient nbformat nbstripout nest-asyncio2 numpy onnx onnxruntime opentelemetry-api
-    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions packaging parso pathspec pexpect pillow
-    platformdirs pluggy pooch prometheus-client prompt-toolkit protobuf psutil psycopg psycopg-binary ptyprocess
-    pure-eval pyasn1 pyasn1-modules pycparser pydantic pydantic-core pydantic-settings pygments pyjwt pyparsing
-    pytest pytest-randomly python-dateutil python-dotenv python-multipart pyyaml pyzmq redis referencing requests
-    roman-numerals rpds-py ruff scikit-learn scipy skl2onnx smmap snowballstemmer soupsieve sphinx sphinx-basic-ng
-    sphinx-copybutton sphinx-intl sphinxcontrib-applehelp sphinxcontrib-devhelp sphinxcontrib-htmlhelp
-    sphinxcontrib-jsmath sphinxcontrib-qthelp sphinxcontrib-serializinghtml sqlalchemy sqlparse stack-data starlette
-    threadpoolctl tornado tqdm traitlets truststore typing-extensions typing-inspection tzdata urllib3 uvicorn
-    uvloop wcwidth wrapt zipp
+    attrs babel beautifulsoup4 blinker boto3 botocore cachetools certifi cffi charset-normalizer click cloudpickle
+    colorama comm contourpy croniter cryptography cycler dask databricks-sdk dbos debugpy deprecated detect-secrets
+    distributed docutils executing fastapi fastjsonschema flask flask-cors flatbuffers fonttools fsspec furo gitdb
+    gitpython google-auth greenlet h11 httpcore2 httptools httpx2 httpx2-jsfetch idna imagesize importlib-metadata
+    iniconfig ipykernel ipython ipython-pygments-lexers itsdangerous jedi jinja2 jmespath joblib jsonschema
+    jsonschema-specifications jupyter-client jupyter-core kiwisolver librt limits locket markdown-it-py markupsafe
+    matplotlib matplotlib-inline mdit-py-plugins mdurl ml-dtypes mlflow-skinny moto msgpack mypy mypy-extensions
+    myst-parser narwhals nbclient nbformat nbstripout nest-asyncio2 numpy obstore onnx onnxruntime opentelemetry-api
+    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions packaging parso partd pathspec pexpect
+    pillow platformdirs pluggy pooch prometheus-client prompt-toolkit protobuf psutil psycopg psycopg-binary
+    ptyprocess pure-eval py-partiql-parser pyarrow pyasn1 pyasn1-modules pycparser pydantic pydantic-core
+    pydantic-settings pygments pyjwt pyparsing pytest pytest-randomly python-dateutil python-dotenv python-multipart
+    pyyaml pyzmq redis referencing requests responses roman-numerals rpds-py ruff s3transfer scikit-learn scipy six
+    skl2onnx smmap snowballstemmer sortedcontainers soupsieve sphinx sphinx-basic-ng sphinx-copybutton sphinx-intl
+    sphinxcontrib-applehelp sphinxcontrib-devhelp sphinxcontrib-htmlhelp sphinxcontrib-jsmath sphinxcontrib-qthelp
+    sphinxcontrib-serializinghtml sqlalchemy sqlparse stack-data starlette tblib threadpoolctl toolz tornado tqdm
+    traitlets truststore typing-extensions typing-inspection tzdata urllib3 uvicorn uvloop wcwidth werkzeug wrapt
+    xmltodict zict zipp
     """.split()
 )
 MODULES = frozenset(
     """
-    a11y_pygments alabaster annotated_doc annotated_types anyio ast_serialize asttokens attr attrs babel bs4
-    cachetools certifi cffi charset_normalizer click cloudpickle colorama comm contourpy croniter cryptography
-    cycler databricks dateutil dbos debugpy deprecated detect_secrets docutils dotenv executing fastapi
-    fastjsonschema flatbuffers furo git gitdb google greenlet h11 hatchling httpcore httpcore2 httptools httpx
-    httpx2 idna imagesize importlib_metadata iniconfig ipykernel ipykernel_launcher ipython_pygments_lexers jedi
-    jinja2 joblib jsonschema jsonschema_specifications jupyter jupyter_client jupyter_core jwt kiwisolver librt
-    limits markdown_it markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl ml_dtypes mlflow mpl_toolkits
-    multipart mypy mypy_extensions mypyc myst_parser narwhals nbclient nbformat nbstripout nest_asyncio2 numpy onnx
-    onnxruntime opentelemetry packaging parso pathspec pexpect pip pkg_resources platformdirs pluggy pooch
-    prometheus_client prompt_toolkit psutil psycopg psycopg_binary ptyprocess pure_eval py pyasn1 pyasn1_modules
-    pycparser pydantic pydantic_core pydantic_settings pygments pylab pyparsing pytest pytest_randomly
-    python_multipart redis referencing requests roman_numerals rpds ruff scipy setuptools skl2onnx sklearn smmap
-    snowballstemmer soupsieve sphinx sphinx_basic_ng sphinx_copybutton sphinx_intl sphinxcontrib sqlalchemy sqlparse
-    stack_data starlette threadpoolctl tornado tqdm traitlets truststore typing_extensions typing_inspection tzdata
-    urllib3 uvicorn uvloop wcwidth wrapt yaml zipp zmq
+    a11y_pygments alabaster annotated_doc annotated_types anyio ast_serialize asttokens attr attrs babel blinker
+    boto3 botocore bs4 cachetools certifi cffi charset_normalizer click cloudpickle colorama comm contourpy croniter
+    cryptography cycler dask databricks dateutil dbos debugpy deprecated detect_secrets distributed docutils dotenv
+    executing fastapi fastjsonschema flask flask_cors flatbuffers fsspec furo git gitdb google greenlet h11
+    hatchling httpcore httpcore2 httptools httpx httpx2 idna imagesize importlib_metadata iniconfig ipykernel
+    ipykernel_launcher ipython_pygments_lexers itsdangerous jedi jinja2 jmespath joblib jsonschema
+    jsonschema_specifications jupyter jupyter_client jupyter_core jwt kiwisolver librt limits locket markdown_it
+    markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl ml_dtypes mlflow moto mpl_toolkits msgpack
+    multipart mypy mypy_extensions mypyc myst_parser narwhals nbclient nbformat nbstripout nest_asyncio2 numpy
+    obstore onnx onnxruntime opentelemetry packaging parso partd pathspec pexpect pip pkg_resources platformdirs
+    pluggy pooch prometheus_client prompt_toolkit psutil psycopg psycopg_binary ptyprocess pure_eval py
+    py_partiql_parser pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_settings pygments
+    pylab pyparsing pytest pytest_randomly python_multipart redis referencing requests responses roman_numerals rpds
+    ruff s3transfer scipy setuptools six skl2onnx sklearn smmap snowballstemmer sortedcontainers soupsieve sphinx
+    sphinx_basic_ng sphinx_copybutton sphinx_intl sphinxcontrib sqlalchemy sqlparse stack_data starlette tblib
+    threadpoolctl tlz toolz tornado tqdm traitlets truststore typing_extensions typing_inspection tzdata urllib3
+    uvicorn uvloop wcwidth werkzeug wrapt xmltodict yaml zict zipp zmq
     """.split()
 )
 COMMANDS = frozenset(
     """
-    activate backend-test-tools bash cffi-gen-src check-model check-node dbos debugpy debugpy-adapter detect-secrets
-    detect-secrets-hook dmypy docker docutils dotenv f2py fastapi fonttools git httpx httpx2 idna ipython ipython3
-    jsonschema jupyter jupyter-execute jupyter-kernel jupyter-kernelspec jupyter-migrate jupyter-run
-    jupyter-troubleshoot jupyter-trust make markdown-it mlapi mlflow mypy mypyc myst-anchors myst-docutils-demo
-    myst-docutils-html myst-docutils-html5 myst-docutils-latex myst-docutils-pseudoxml myst-docutils-xml myst-inv
-    nbstripout normalizer npm numpy-config pip pip3 pybabel pyftmerge pyftsubset pygmentize pytest python python3
-    rst2html rst2html4 rst2html5 rst2latex rst2man rst2odt rst2pseudoxml rst2s5 rst2xetex rst2xml ruff sphinx-apidoc
-    sphinx-autogen sphinx-build sphinx-intl sphinx-quickstart sqlformat stubgen stubtest sudo test tqdm ttx uvicorn
-    uvx
+    activate backend-test-tools bash cffi-gen-src check-model check-node dask dbos debugpy debugpy-adapter
+    detect-secrets detect-secrets-hook dmypy docker docutils dotenv f2py fastapi flask fonttools git httpx httpx2
+    idna ipython ipython3 jsonschema jupyter jupyter-execute jupyter-kernel jupyter-kernelspec jupyter-migrate
+    jupyter-run jupyter-troubleshoot jupyter-trust make markdown-it mlapi mlflow mypy mypyc myst-anchors
+    myst-docutils-demo myst-docutils-html myst-docutils-html5 myst-docutils-latex myst-docutils-pseudoxml
+    myst-docutils-xml myst-inv nbstripout normalizer npm numpy-config pip pip3 pybabel pyftmerge pyftsubset
+    pygmentize pytest python python3 rst2html rst2html4 rst2html5 rst2latex rst2man rst2odt rst2pseudoxml rst2s5
+    rst2xetex rst2xml ruff sphinx-apidoc sphinx-autogen sphinx-build sphinx-intl sphinx-quickstart sqlformat stubgen
+    stubtest sudo test tqdm ttx uvicorn uvx
     """.split()
 )
 # Modules that only some of the Python versions have that a generated project runs on.

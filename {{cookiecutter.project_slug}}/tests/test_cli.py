@@ -150,3 +150,20 @@ def test_the_module_runs_as_a_command_and_reads_standard_input(rows: list[list[A
     done = run("predict", input=table(*rows))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == Model.name
+
+
+def test_score_writes_the_result_and_never_over_another_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: list[list[Any]], table: Table
+) -> None:
+    (tmp_path / "in.csv").write_text(table(*rows, *rows), encoding="utf-8")
+    command = ["score", str(tmp_path / "in.csv"), str(tmp_path / "out.csv")]
+    assert main(command) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {"version": "1", "rows": 2, "rejected": 0, "rejects": None}
+    assert "100% 2 rows" in output.err
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
+    assert main(command) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+    assert main(["score", str(tmp_path / "none.csv"), str(tmp_path / "new.csv")]) == 1
+    assert "is not there" in capsys.readouterr().err

@@ -14,12 +14,15 @@ from package_name.settings import PREFIX, Settings
 
 PACKAGE = Path(package_name.__file__).parent
 HEAVY = {
+    "dask",
     "dbos",
+    "distributed",
     "joblib",
     "matplotlib",
     "mlflow",
     "pandas",
     "pooch",
+    "pyarrow",
     "scipy",
     "skl2onnx",
     "sklearn",
@@ -97,8 +100,8 @@ def imported_rooms(path: Path) -> set[str]:
         ("ml", set()),
         ("monitoring", {"ml", "durable"}),
         ("serving", {"ml", "monitoring", "durable", "errors", "settings"}),
-        ("jobs", {"about", "ml", "serving", "durable", "errors", "logs", "settings"}),
-        ("api", ROOMS | {"__version__", "about", "errors", "keys", "logs", "settings", "tokens"}),
+        ("jobs", {"about", "ml", "serving", "durable", "errors", "logs", "settings", "storage"}),
+        ("api", ROOMS | {"__version__", "about", "errors", "keys", "logs", "settings", "storage", "tokens"}),
     ],
 )
 def test_imports_go_one_way(room: str, allowed: set[str]) -> None:

@@ -82,6 +82,12 @@ def parser() -> argparse.ArgumentParser:
     command = _add(commands, "predict", predict, "predict the rows of a CSV file, and print the answer as JSON")
     command.add_argument("file", nargs="?", type=Path, help="UTF-8, with a header; standard input if left out")
 
+    command = _add(commands, "score", score, "score a file of any size, and print a summary as JSON")
+    command.add_argument("source", metavar="INPUT", help="file or s3:// address; .csv, .jsonl or .parquet")
+    command.add_argument("target", metavar="OUTPUT", help="where the result goes; its end tells the format")
+    command.add_argument("--cluster", dest="cluster_url", help="scheduler of a Dask cluster, as tcp://host:8786")
+    command.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it is there")
+
     actions = _add_group(commands, "models", "list the model's versions, show one, or make one serve")
     _add(actions, "list", list_models, "list the versions, newest first, and which one serves")
     _add(actions, "show", show_model, "show how a version was made and how good it is").add_argument(
@@ -119,6 +125,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--promote", choices=["always", "better", "never"], help="which new versions serve")
     _add(actions, "params", pipeline_params, "print a params.yaml with the model's hyperparameters and their defaults")
 
+    _add_keys(commands)
+    _add(commands, "openapi", openapi, "print the OpenAPI document of the service")
+    return root
+
+
+def _add_keys(commands: Any) -> None:
     actions = _add_group(commands, "keys", "make, list and revoke API keys")
     command = _add(actions, "create", create_key, "make a key, and print it this once")
     command.add_argument("owner", help="who will use it")
@@ -130,9 +142,6 @@ def parser() -> argparse.ArgumentParser:
     _add(actions, "revoke", revoke_key, "make a key worthless, at once").add_argument(
         "key_id", metavar="ID", help="its short name, which `keys list` shows"
     )
-
-    _add(commands, "openapi", openapi, "print the OpenAPI document of the service")
-    return root
 
 
 def _add(commands: Any, name: str, command: Callable[..., None], summary: str) -> argparse.ArgumentParser:
@@ -213,6 +222,18 @@ def predict(settings: "Settings", *, file: Path | None) -> None:
     rows = prediction.read_csv(content, settings.max_rows)
     served = load(registry, version, settings.max_model_bytes)
     _print(prediction.predict(served, Model.Features.matrix(rows))[0])
+
+
+def score(settings: "Settings", *, source: str, target: str, overwrite: bool) -> None:
+    """Score a file of any size."""
+    from .bar import Bar
+    from .jobs.score.foreground import place_of, score_now
+
+    there = place_of(target)
+    if not overwrite and there.path in there.storage.list(""):
+        raise BadInput(f"{target} is there already. Choose another name, or say --overwrite.")
+    with Bar(sys.stderr) as bar:
+        _print(score_now(settings, source, target, settings.cluster_url, bar.show))
 
 
 def _read(file: Path) -> bytes:

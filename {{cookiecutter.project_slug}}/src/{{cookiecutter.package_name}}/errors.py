@@ -14,15 +14,19 @@ The tree::
     │   └── NotAllowed 403 .............. not-allowed
     ├── NotFound 404 .................... not-found
     │   ├── ModelVersionNotFound ........ model-version-not-found
-    │   └── JobNotFound ................. job-not-found
+    │   ├── JobNotFound ................. job-not-found
+    │   └── ResultGone 410 .............. result-gone
     ├── MethodNotAllowed 405 ............ method-not-allowed
+    ├── NotAcceptable 406 ............... not-acceptable
     ├── TooManyRequests 429 ............. too-many-requests
     ├── JobFinished 409 ................. job-finished
+    ├── ResultNotReady 409 .............. result-not-ready
     ├── IncompatibleModelVersion 409 .... incompatible-model-version
     │   └── PickleNotAllowed ............ pickle-not-allowed
     ├── PredictionOverflow 500 .......... prediction-overflow
     ├── InvalidModelVersion 500 ......... invalid-model-version
     ├── TrainingFailed 500 .............. training-failed
+    ├── ScoringFailed 500 ............... scoring-failed
     ├── DiskFull 507 .................... disk-full
     └── Unavailable 503 ................. unavailable
         ├── Overloaded .................. overloaded
@@ -30,7 +34,8 @@ The tree::
         ├── ModelNotReady ............... model-not-ready
         ├── KeysUnavailable ............. keys-unavailable
         ├── IssuerUnavailable ........... issuer-unavailable
-        └── JobsUnavailable ............. jobs-unavailable
+        ├── JobsUnavailable ............. jobs-unavailable
+        └── StorageUnavailable .......... storage-unavailable
 
 The API turns each into `application/problem+json` (RFC 9457) in one handler; the command line prints its detail.
 """
@@ -170,6 +175,22 @@ class MethodNotAllowed(ServiceError):
     title = "Method not allowed"
 
 
+class ResultGone(NotFound):
+    """The job's files were removed, because it ended too long ago."""
+
+    status = 410
+    slug = "result-gone"
+    title = "Result gone"
+
+
+class NotAcceptable(ServiceError):
+    """The answer is not there in any of the formats that the header Accept names."""
+
+    status = 406
+    slug = "not-acceptable"
+    title = "Not acceptable"
+
+
 class TooManyRequests(ServiceError):
     """The caller has sent more requests than it may in this time."""
 
@@ -185,6 +206,14 @@ class JobFinished(ServiceError):
     status = 409
     slug = "job-finished"
     title = "Job finished"
+
+
+class ResultNotReady(ServiceError):
+    """The job has no result, because it has not succeeded, or not yet."""
+
+    status = 409
+    slug = "result-not-ready"
+    title = "Result not ready"
 
 
 class PredictionOverflow(ServiceError):
@@ -221,6 +250,13 @@ class TrainingFailed(ServiceError):
 
     slug = "training-failed"
     title = "Training failed"
+
+
+class ScoringFailed(ServiceError):
+    """A file could not be scored."""
+
+    slug = "scoring-failed"
+    title = "Scoring failed"
 
 
 class DiskFull(ServiceError):
@@ -266,6 +302,13 @@ class JobsUnavailable(Unavailable):
 
     slug = "jobs-unavailable"
     title = "Jobs unavailable"
+
+
+class StorageUnavailable(Unavailable):
+    """The storage that keeps the files of jobs cannot be reached."""
+
+    slug = "storage-unavailable"
+    title = "Storage unavailable"
 
 
 class KeysUnavailable(Unavailable):

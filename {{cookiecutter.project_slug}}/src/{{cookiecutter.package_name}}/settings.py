@@ -24,6 +24,9 @@ PREFIX = f"{(__package__ or '').partition('.')[0].upper()}_"
 PLACEHOLDERS = frozenset({"password", "changeme", "change-me", "change_me", "placeholder", "your-password"})
 """Passwords that stand in examples, and so are none."""
 
+CRON_FIELDS = 5
+"""Fields of a cron expression: without seconds, which nobody trains by."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 Names = Annotated[tuple[str, ...], NoDecode]  # read from text with commas, not from JSON
@@ -116,6 +119,24 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """Database of the jobs, such as `postgresql://user:password@host/name`. By default SQLite in `data_dir`."""
 
+    storage_url: SecretStr | None = None
+    """Where files to score and their results are: `file:///path` or `s3://bucket/folder`. By default in `data_dir`."""
+
+    cluster_url: str | None = None
+    """Scheduler of a Dask cluster to score files on, such as `tcp://scheduler:8786`. By default this machine alone."""
+
+    score_jobs: Annotated[int, Field(ge=1, le=64)] = 2
+    """Files that a worker scores at once."""
+
+    max_upload_bytes: Annotated[int, Field(gt=0)] = 10 * 2**30
+    """Bytes of the largest file that is taken to be scored."""
+
+    max_rejects: Annotated[int, Field(ge=0)] = 10_000
+    """Rows that cannot be scored of which line and reason are kept, for each file; all of them are counted."""
+
+    keep_results_seconds: Annotated[float, Field(gt=0)] = 7 * 24 * 3600
+    """Seconds after the end of a job for which its upload and its result are kept."""
+
     dataset_url: HttpUrl | None = None
     """Where to download the training data: an archive (.zip, .tar.gz, .gz, .xz) of one CSV file; else the bundled."""
 
@@ -127,6 +148,9 @@ class Settings(BaseSettings):
 
     promote_tolerance: Annotated[float, Field(ge=0, le=1)] = 0.01
     """How much worse than the champion's score (0 to 1) a new version may be and still serve under `better`."""
+
+    train_schedule: str | None = None
+    """When to train again, as a cron expression in UTC: `0 3 * * 1` is each Monday at 3. By default never by itself."""
 
     train_timeout_seconds: Annotated[float, Field(gt=0)] = 3600
     """Seconds after which a training is ended and counts as failed."""
@@ -283,6 +307,30 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql:// or sqlite:///")
         return url
 
+    @field_validator("storage_url")
+    @classmethod
+    def _storage_is_known(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("file:///", "s3://", "gs://", "az://")):
+            raise ValueError("must begin with file:///, s3://, gs:// or az://")
+        return url
+
+    @field_validator("cluster_url")
+    @classmethod
+    def _cluster_is_known(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("tcp://", "tls://")):
+            raise ValueError("must begin with tcp:// or tls://")
+        return url
+
+    @field_validator("train_schedule")
+    @classmethod
+    def _schedule_is_valid(cls, schedule: str | None) -> str | None:
+        if schedule is not None:
+            from croniter import croniter
+
+            if len(schedule.split()) != CRON_FIELDS or not croniter.is_valid(schedule):
+                raise ValueError("must be five fields: minute, hour, day of the month, month, day of the week")
+        return schedule
+
     @field_validator("cache_url")
     @classmethod
     def _cache_is_known(cls, url: SecretStr | None) -> SecretStr | None:
@@ -312,6 +360,12 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.resolve() / 'jobs.sqlite'}"
+
+    def files_url(self) -> str:
+        """Return the URL under which the files of jobs are."""
+        if self.storage_url is not None:
+            return self.storage_url.get_secret_value()
+        return (self.data_dir.resolve() / "files").as_uri()
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,193 @@
+"""Cutting a file into parts that can be read one without the other. What cannot be scored at all is refused here."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ...errors import ScoringFailed
+from ...ml import Model
+from ...ml.table import TableError, read_rows
+from ...storage import Storage
+from .formats import Format
+
+PART_BYTES = 4 * 2**20
+"""Bytes of a part of CSV or JSON Lines, if its rows allow it."""
+PART_ROWS = 200_000
+"""Rows of a part of Parquet, if its row groups allow it: these cannot be cut."""
+LONGEST = 64 * 2**20
+"""Bytes in which a row of CSV or JSON Lines must end."""
+
+QUOTE, NEWLINE = b'"', b"\n"
+
+
+class Part(NamedTuple):
+    """A part of a file."""
+
+    start: int
+    """Where it begins: a byte of CSV or JSON Lines, a row group of Parquet."""
+    end: int
+    """Where the next begins."""
+    first: int
+    """Line of its first row in CSV or JSON Lines; number of its first row in Parquet, counted from 1."""
+
+
+class Cuts(NamedTuple):
+    """How a file is cut."""
+
+    columns: list[str]
+    """Names of its columns, in their order."""
+    parts: list[Part]
+    """Its parts."""
+    rows: int
+    """How many rows it has, about: lines in CSV and JSON Lines."""
+
+
+def cut(storage: Storage, path: str, form: Format) -> Cuts:
+    """Cut a file.
+
+    Raises:
+        ScoringFailed: it is of another format, lacks a column, has one twice or too many, or holds no row.
+
+    """
+    cuts = {"csv": _cut_csv, "jsonl": _cut_lines, "parquet": _cut_parquet}[form](storage, path)
+    if not cuts.parts:
+        raise ScoringFailed("The file holds no rows.")
+    check_names(cuts.columns)
+    return cuts
+
+
+def check_names(columns: Sequence[str]) -> None:
+    """Make sure that there is a column for each feature, none twice, and none where a prediction goes."""
+    for name in Model.Features.names():
+        if columns.count(name) != 1:
+            raise ScoringFailed(f"The file must have the column {name} once, not {columns.count(name)} times.")
+    if "" in columns or len(set(columns)) < len(columns):
+        raise ScoringFailed("Each column of the file must have a name of its own.")
+    for name in Model.example_answer().columns():
+        if name in columns:
+            raise ScoringFailed(f"A prediction is called {name}, so the file must not have a column of that name.")
+
+
+def _cut_csv(storage: Storage, path: str) -> Cuts:
+    size = storage.size(path)
+    top = storage.read(path, 0, min(size, LONGEST))
+    # An odd number of quotes before the end of a line says that the line ends inside a cell.
+    end = next((end for end in _ends(top) if top.count(QUOTE, 0, end) % 2 == 0), len(top))
+    columns = _header(top[:end])
+    parts = list(_text_parts(storage, path, (end, size), 1 + max(top.count(NEWLINE, 0, end), 1), quoted=True))
+    return Cuts(columns, parts, _lines(storage, parts, path))
+
+
+def _header(line: bytes) -> list[str]:
+    """Read the header of a CSV file."""
+    try:
+        text = line.decode("utf-8-sig")
+        if "\0" in text:
+            raise ScoringFailed("Line 1: the file is not UTF-8 text.")
+        names = [name.strip() for name in next(csv.reader(io.StringIO(text, newline=""), strict=True), [])]
+        if len(names) == 1 and ";" in text:
+            list(read_rows(io.StringIO(text, newline=""), Model.Features.names()))  # which says what is wrong
+    except UnicodeDecodeError:
+        raise ScoringFailed("Line 1: the file is not UTF-8 text.") from None
+    except TableError as error:
+        raise ScoringFailed(f"Line {error.line}: {error.message}.") from None
+    except csv.Error as error:
+        raise ScoringFailed(f"Line 1: is not valid CSV: {error}.") from None
+    return names
+
+
+def _cut_lines(storage: Storage, path: str) -> Cuts:
+    from .read import parse
+
+    size = storage.size(path)
+    parts = list(_text_parts(storage, path, (0, size), 1, quoted=False))
+    top = storage.read(path, 0, min(size, LONGEST)).removeprefix(b"\xef\xbb\xbf").splitlines()
+    first = parse(next((line for line in top if line.strip()), b"{}"))
+    if first is None:
+        raise ScoringFailed("The first row is not a JSON object.")
+    return Cuts(list(first), parts if first else [], _lines(storage, parts, path))
+
+
+def _text_parts(storage: Storage, path: str, span: tuple[int, int], line: int, *, quoted: bool) -> Iterator[Part]:
+    """Cut at the ends of rows; where cells may be quoted, not at the end of a line within one."""
+    text, (start, size) = b"", span
+    for piece in storage.pieces(path, start, size):
+        text += piece
+        end = _row_end(text, quoted=quoted) if len(text) >= PART_BYTES else 0
+        if end:
+            yield Part(start, start + end, line)
+            line += text.count(NEWLINE, 0, end)
+            start, text = start + end, text[end:]
+        elif len(text) > LONGEST:
+            raise ScoringFailed(f"Line {line}: no row ends within {LONGEST // 2**20} MiB from here.")
+    if quoted and text.count(QUOTE) % 2:
+        line += text.count(NEWLINE, 0, _row_end(text, quoted=True))
+        raise ScoringFailed(f"Line {line}: a quote is opened here and not closed.")
+    if text.strip():
+        yield Part(start, size, line)
+
+
+def _row_end(text: bytes, *, quoted: bool) -> int:
+    """Return where the last row ends that is whole, counting from the beginning of a row."""
+    end = text.rfind(NEWLINE) + 1
+    within = quoted and text.count(QUOTE, 0, end) % 2
+    while within and end:
+        before = text.rfind(NEWLINE, 0, end - 1) + 1
+        within ^= text.count(QUOTE, before, end) % 2
+        end = before
+    return end
+
+
+def _ends(text: bytes) -> Iterator[int]:
+    """Yield where lines end."""
+    end = 0
+    while end := text.find(NEWLINE, end) + 1:
+        yield end
+
+
+def _lines(storage: Storage, parts: Sequence[Part], path: str) -> int:
+    """Count the lines of all parts; those of the last are not known yet."""
+    if not parts:
+        return 0
+    last = storage.read(path, parts[-1].start, parts[-1].end)
+    return parts[-1].first - parts[0].first + last.count(NEWLINE) + (not last.endswith(NEWLINE))
+
+
+def _cut_parquet(storage: Storage, path: str) -> Cuts:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with storage.reader(path) as file, parquet.ParquetFile(file) as table:
+            groups = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
+            schema = table.schema_arrow
+    except pa.ArrowException as error:
+        raise ScoringFailed("The file is not Parquet that can be read.") from error
+    _check_types(schema)
+    return Cuts(list(schema.names), list(_row_groups(groups)), sum(groups))
+
+
+def _row_groups(groups: Sequence[int]) -> Iterator[Part]:
+    """Put row groups together, as long as they are small."""
+    start, first, rows = 0, 1, 0
+    for place, size in enumerate(groups):
+        if rows and rows + size > PART_ROWS:
+            yield Part(start, place, first)
+            start, first, rows = place, first + rows, 0
+        rows += size
+    if rows:
+        yield Part(start, len(groups), first)
+
+
+def _check_types(schema: "pa.Schema") -> None:  # type: ignore[name-defined]  # noqa: F821 - loaded above
+    """Make sure that the columns of the features hold numbers or texts."""
+    from pyarrow import types
+
+    for column in Model.Features.columns():
+        for field in (schema.field(place) for place in schema.get_all_field_indices(column.name)):
+            kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+            number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+            wanted = number if column.kind == "number" else types.is_string(kind) or types.is_large_string(kind)
+            if not wanted and not types.is_null(kind):
+                raise ScoringFailed(f"The column {column.name} holds {field.type}, not {column.kind}.")

@@ -1,0 +1,69 @@
+"""Scoring a file here and now, for the command line."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ...errors import BadInput
+from ...settings import Settings
+from ...storage import Storage
+from .formats import Format, format_of
+from .run import Progress, finish, plan_of, prepare, progress_of, score_some
+
+Show = Callable[[Progress, int], None]
+"""Shows how far the work is, and how many rows there are about."""
+
+
+class Place(NamedTuple):
+    """Where a file is."""
+
+    storage: Storage
+    """The storage that holds it."""
+    path: str
+    """Its path in there."""
+    form: Format
+    """Its format."""
+
+
+def place_of(name: str) -> Place:
+    """Find a file by its path or URL; raise `BadInput` if its name does not tell its format."""
+    form = format_of(name)
+    if form is None:
+        raise BadInput(f"{name}: the name must end with .csv, .jsonl or .parquet, which tells the format")
+    if urlsplit(name).scheme in {"s3", "gs", "az"}:
+        root, _, path = name.rpartition("/")
+        return Place(Storage(root), path, form)
+    local = Path(name).absolute()
+    return Place(Storage(local.parent.as_uri()), local.name, form)
+
+
+def score_now(settings: Settings, source: str, target: str, cluster_url: str | None, show: Show) -> dict[str, object]:
+    """Score a file and return what came of it; what was rejected is listed beside the result.
+
+    Raises:
+        BadInput: a name does not tell a format.
+        ScoringFailed: the file cannot be scored at all.
+        ModelNotReady: there is no version yet.
+
+    """
+    there, here = place_of(source), place_of(target)
+    folder = f".{uuid.uuid4().hex}"
+    try:
+        prepare(settings, here.storage.url, folder, (there.storage.url, there.path), there.form)
+        plan = plan_of(here.storage.url, folder)
+        while (progress := progress_of(plan)).done < len(plan.parts):
+            show(progress, plan.rows)
+            score_some(plan, cluster_url)
+        show(progress, max(progress.rows + progress.rejected, 1))
+        rejects = f"{here.path}.rejects.csv"
+        finish(plan, [(here.form, here.storage, here.path)], rejects, lambda: None)
+    finally:
+        here.storage.remove(folder)
+    return {
+        "version": plan.order.version,
+        "rows": progress.rows,
+        "rejected": progress.rejected,
+        "rejects": f"{target}.rejects.csv" if progress.rejected else None,
+    }

@@ -1,0 +1,132 @@
+"""Scoring a part: rows in, rows with predictions out. The same part always gives the same, wherever it is scored."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ...errors import ScoringFailed
+from ...ml.base import Interval
+from ...serving.champion import Served
+from ...serving.runtime import Computes, open_model
+from ...storage import Storage
+from .check import Checked, check
+from .cut import Part
+from .formats import Format
+from .read import Reject, read
+
+OVERFLOW = "the model computed a value that is not a finite number"
+"""Why a row is rejected that looked good."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that scoring a part needs, wherever that is done."""
+
+    files: str
+    """URL of the storage to work in."""
+    folder: str
+    """Folder of the job in there."""
+    source_files: str
+    """URL of the storage that holds the file."""
+    source: str
+    """Path of the file in there."""
+    form: Format
+    """Format of the file."""
+    columns: tuple[str, ...]
+    """Names of its columns."""
+    version: str
+    """Number of the model's version."""
+    runtime: Literal["onnx", "joblib"]
+    """What computes it."""
+    sha256: str
+    """Digest of the model, whose bytes are in the folder."""
+    interval: dict[str, Any] | None
+    """How far a predicted value may be off, as an `Interval` has it."""
+    max_rejects: int
+    """Rejected rows that are kept."""
+
+
+class Count(NamedTuple):
+    """What came of a part."""
+
+    rows: int
+    """Rows that were scored."""
+    rejected: int
+    """Rows that were not."""
+
+
+def score_part(order: Order, number: int, part: Part) -> Count:
+    """Score a part, write what came of it, then note that it is done."""
+    storage = Storage(order.files)
+    rejects: list[Reject] = []
+    count = [0, 0]
+
+    def batches() -> Iterator[pa.Table]:
+        served = _served(order)
+        for rows in read(Storage(order.source_files), order.source, order.form, order.columns, part):
+            scored, bad = _predict(served, check(rows))
+            count[0] += len(scored)
+            count[1] += len(bad)
+            rejects.extend(bad[: max(order.max_rejects - len(rejects), 0)])
+            if len(scored):
+                yield scored
+
+    _write(storage, f"{order.folder}/parts/{number:06}", batches())
+    if rejects:
+        lines = "".join(f'{line},"{reason.replace(chr(34), chr(34) * 2)}"\n' for line, reason in sorted(rejects))
+        storage.write(f"{order.folder}/rejects/{number:06}", lines.encode())
+    storage.write(f"{order.folder}/done/{number:06}-{count[0]}-{count[1]}", b"")
+    return Count(*count)
+
+
+def done(storage: Storage, folder: str) -> dict[int, Count]:
+    """Tell what came of the parts that are done."""
+    found = (tuple(map(int, name.split("-"))) for name in storage.list(f"{folder}/done"))
+    return {number: Count(rows, rejected) for number, rows, rejected in found}
+
+
+def _write(storage: Storage, path: str, batches: Iterator[pa.Table]) -> None:
+    """Write tables of one schema; nothing if there are none."""
+    first = next(batches, None)
+    if first is None:
+        return
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with storage.writer(path) as file, pa.ipc.new_stream(file, first.schema, options=options) as stream:
+        stream.write_table(first)
+        for table in batches:
+            stream.write_table(table)
+
+
+def _predict(served: Served, rows: Checked) -> tuple[pa.Table, list[Reject]]:
+    """Add the predictions to rows; reject those that the model cannot compute."""
+    if not len(rows.table):
+        return rows.table, rows.rejects
+    answer = served.answer(rows.X)
+    added = answer.columns()
+    table = rows.table
+    for name, values in added.items():
+        table = table.append_column(name, pa.array(values))
+    if answer.finite:
+        return table, rows.rejects
+    numbers = [values for values in added.values() if values.dtype != object]
+    finite = np.isfinite(np.stack(numbers, axis=1)).all(axis=1)
+    return table.filter(pa.array(finite)), rows.rejects + [(int(line), OVERFLOW) for line in rows.lines[~finite]]
+
+
+def _served(order: Order) -> Served:
+    interval = None if order.interval is None else Interval(**order.interval)
+    return Served(order.version, _open(order.files, f"{order.folder}/model", order.runtime, order.sha256), interval)
+
+
+@lru_cache(maxsize=4)
+def _open(files: str, path: str, runtime: Literal["onnx", "joblib"], sha256: str) -> Computes:
+    """Open the model that was put into the job's folder, once in each process."""
+    content = Storage(files).read(path)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ScoringFailed("The copy of the model is not the one that was published.")
+    return open_model(runtime, content)

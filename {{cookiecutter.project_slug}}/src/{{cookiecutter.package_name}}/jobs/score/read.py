@@ -1,0 +1,177 @@
+"""Reading a part: its rows as a table, each with its line, and those that are no rows at all with what is wrong."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute, csv, parquet
+from pydantic_core import from_json
+
+from ...ml import Model
+from ...storage import Storage
+from .cut import Part
+from .formats import Format
+
+ROWS = 65_536
+"""Rows of Parquet that are held at once."""
+
+AS_JSON = {b"json": b"1"}
+"""Marks a column of JSON Lines that is no feature: each cell is kept as the JSON that it was."""
+
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest number that a model takes."""
+
+Reject = tuple[int, str]
+"""The line of a row, and why it cannot be scored."""
+
+
+class Rows(NamedTuple):
+    """Some rows of a file."""
+
+    table: pa.Table
+    """Their cells as they came: those of CSV are texts."""
+    lines: NDArray[np.int64]
+    """The line of each, or its number in Parquet."""
+    rejects: list[Reject]
+    """What looked like a row and is none."""
+
+
+def read(storage: Storage, path: str, form: Format, columns: Sequence[str], part: Part) -> Iterator[Rows]:
+    """Read a part, in as many pieces as memory demands."""
+    if form == "parquet":
+        yield from _parquet(storage, path, part)
+        return
+    content = storage.read(path, part.start, part.end)
+    yield (_csv if form == "csv" else _json)(content, columns, part.first)
+
+
+def _csv(content: bytes, columns: Sequence[str], first: int) -> Rows:
+    ragged: list[Any] = []
+
+    def skip(row: Any) -> str:
+        ragged.append((row.number, row.actual_columns))
+        return "skip"
+
+    table = csv.read_csv(
+        io.BytesIO(content),
+        csv.ReadOptions(use_threads=False, column_names=columns, block_size=len(content) + 1),
+        csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+        csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.binary()), null_values=[]),
+    )
+    lines = _record_lines(content, first)
+    rejects = [(int(lines[number - 1]), f"has {cells} cells, the header {len(columns)}") for number, cells in ragged]
+    lines = np.delete(lines, [number - 1 for number, _ in ragged])
+    return _texts(Rows(table, lines, rejects), suspicious=b"\0" in content)
+
+
+def _record_lines(content: bytes, first: int) -> NDArray[np.int64]:
+    """Return the line where each row begins. An even number of quotes before the end of a line says: a row ends."""
+    letters = np.frombuffer(content, np.uint8)
+    ends = np.flatnonzero(letters == ord("\n"))
+    if not content.endswith(b"\n"):
+        ends = np.append(ends, len(letters))
+    closing = np.flatnonzero(np.searchsorted(np.flatnonzero(letters == ord('"')), ends) % 2 == 0)
+    starts = np.concatenate([[0], ends[closing][:-1] + 1])
+    lines = first + np.concatenate([[0], closing[:-1] + 1])
+    length = ends[closing] - starts
+    blank = (length == 0) | ((length == 1) & (letters[np.minimum(starts, len(letters) - 1)] == ord("\r")))
+    return np.asarray(lines[~blank], dtype=np.int64)
+
+
+def _texts(rows: Rows, *, suspicious: bool) -> Rows:
+    """Turn the bytes of cells into texts, and reject the rows where that cannot be done."""
+    if not suspicious:
+        try:
+            return rows._replace(
+                table=rows.table.cast(pa.schema([(name, pa.string()) for name in rows.table.schema.names]))
+            )
+        except pa.ArrowInvalid:
+            pass
+    good = np.array(
+        [all(map(_is_text, cells)) for cells in zip(*rows.table.to_pydict().values(), strict=True)], dtype=bool
+    )
+    rejects = rows.rejects + [(int(line), "is not UTF-8 text") for line in rows.lines[~good]]
+    return _texts(Rows(rows.table.filter(pa.array(good)), rows.lines[good], rejects), suspicious=False)
+
+
+def _is_text(cell: bytes) -> bool:
+    try:
+        return "\0" not in cell.decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """Read a line of JSON; None if it is no object."""
+    try:
+        row = from_json(line, allow_inf_nan=False)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _json(content: bytes, columns: Sequence[str], first: int) -> Rows:
+    known, rejects, lines, kept = set(columns), [], [], []
+    for line, text in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), first):
+        if not text.strip():
+            continue
+        row = parse(text)
+        problem = "is not a JSON object" if row is None else _wrong(row, known)
+        if problem or row is None:
+            rejects.append((line, problem))
+            continue
+        lines.append(line)
+        kept.append(row)
+    return Rows(_json_table(columns, kept), np.array(lines, dtype=np.int64), rejects)
+
+
+def _wrong(row: dict[str, Any], known: set[str]) -> str:
+    """Say what is wrong with an object; nothing if it can be put into the table."""
+    if not row.keys() <= known:
+        return "has a member that the first row has not"
+    for column in Model.Features.columns():
+        value = row.get(column.name)
+        wanted = (int, float) if column.kind == "number" else str
+        if value is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+            return f"{column.name}: must be a {'number' if column.kind == 'number' else 'string'}"
+        if isinstance(value, int) and abs(value) > LARGEST:
+            return f"{column.name}: is too large"
+    return ""
+
+
+def _json_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> pa.Table:
+    kinds = {
+        column.name: pa.float64() if column.kind == "number" else pa.string() for column in Model.Features.columns()
+    }
+    fields, arrays = [], []
+    for name in columns:
+        cells = [row.get(name) for row in rows]
+        if name in kinds:
+            fields.append(pa.field(name, kinds[name]))
+            arrays.append(pa.array(cells, kinds[name]))
+            continue
+        texts = [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in cells]
+        fields.append(pa.field(name, pa.string(), metadata=AS_JSON))
+        arrays.append(pa.array(texts, pa.string()))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _parquet(storage: Storage, path: str, part: Part) -> Iterator[Rows]:
+    first = part.first
+    with storage.reader(path) as file, parquet.ParquetFile(file) as table:
+        for batch in table.iter_batches(ROWS, row_groups=range(part.start, part.end), use_threads=False):
+            rows = pa.Table.from_batches([batch])
+            yield Rows(_plain(rows), np.arange(first, first + len(rows)), [])
+            first += len(rows)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Write out the words of dictionaries, which may differ from one part to the next."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(place, field.name, compute.cast(table.column(place), field.type.value_type))
+    return table.replace_schema_metadata(None)

@@ -1,0 +1,163 @@
+"""Scoring a file from its beginning to its end, in steps that the durable job and the command line share.
+
+What is done is known from the job's folder alone, so any process may take a step again or go on where another ended.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from ...errors import ModelNotReady, ScoringFailed
+from ...ml import Model
+from ...serving.champion import load
+from ...serving.registry import Registry
+from ...settings import Settings
+from ...storage import Storage
+from .cut import Part, cut
+from .formats import Format
+
+PARTS_A_CORE = 4
+"""Parts that are scored on each core between two looks at whether to go on."""
+
+
+class Plan(NamedTuple):
+    """What is to be done."""
+
+    order: Any
+    """What each part needs: an `Order`."""
+    parts: list[Part]
+    """The parts, each with its number as its place."""
+    rows: int
+    """Rows of the file, about."""
+
+
+class Progress(NamedTuple):
+    """How far a job is."""
+
+    done: int
+    """Parts that are done: the first so many."""
+    rows: int
+    """Rows that were scored."""
+    rejected: int
+    """Rows that were not."""
+
+
+def prepare(settings: Settings, files: str, folder: str, source: tuple[str, str], form: Format) -> None:
+    """Cut a file, choose the version that serves, and write down in the job's folder what is to be done.
+
+    Args:
+        settings: Where the model is.
+        files: URL of the storage to work in.
+        folder: Folder of the job in there, which is to have all that a part needs, the model as well.
+        source: URL of the storage that holds the file, and the file's path in there.
+        form: Format of the file.
+
+    Raises:
+        ScoringFailed: the file is not there or cannot be scored at all.
+        ModelNotReady: there is no version yet.
+
+    """
+    from .part import Order
+
+    try:
+        cuts = cut(Storage(source[0]), source[1], form)
+    except FileNotFoundError:
+        raise ScoringFailed("The file to score is not there.") from None
+    registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
+    version = registry.champion()
+    if version is None:
+        raise ModelNotReady("No model version serves yet. Train one first.")
+    load(registry, version, settings.max_model_bytes)  # which refuses one that cannot predict
+    manifest = registry.manifest(version)
+    model = registry.read(version, f"model.{manifest.runtime}", settings.max_model_bytes)
+    order = Order(
+        files=files,
+        folder=folder,
+        source_files=source[0],
+        source=source[1],
+        form=form,
+        columns=tuple(cuts.columns),
+        version=version,
+        runtime=manifest.runtime,
+        sha256=hashlib.sha256(model).hexdigest(),
+        interval=None if manifest.interval is None else manifest.interval.model_dump(),
+        max_rejects=settings.max_rejects,
+    )
+    storage = Storage(files)
+    storage.write(f"{folder}/model", model)
+    plan = {"order": asdict(order), "parts": cuts.parts, "rows": cuts.rows}
+    storage.write(f"{folder}/plan", json.dumps(plan).encode())
+
+
+def plan_of(files: str, folder: str) -> Plan:
+    """Read what is to be done."""
+    from .part import Order
+
+    kept = json.loads(Storage(files).read(f"{folder}/plan"))
+    order = Order(**kept["order"] | {"columns": tuple(kept["order"]["columns"])})
+    return Plan(order, [Part(*part) for part in kept["parts"]], kept["rows"])
+
+
+def progress_of(plan: Plan) -> Progress:
+    """Tell how far a job is."""
+    from .part import done
+
+    counts = done(Storage(plan.order.files), plan.order.folder)
+    first = next((number for number in range(len(plan.parts)) if number not in counts), len(plan.parts))
+    return Progress(first, *(sum(every) for every in zip((0, 0), *counts.values(), strict=True)))
+
+
+def score_some(plan: Plan, cluster_url: str | None) -> Progress:
+    """Score the next few parts that are not done, and tell how far the job is then."""
+    from joblib import Parallel, delayed
+
+    from .part import done, score_part
+    from .spread import spread
+
+    with spread(cluster_url) as at_once:
+        counts = done(Storage(plan.order.files), plan.order.folder)
+        left = [number for number in range(len(plan.parts)) if number not in counts][: at_once * PARTS_A_CORE]
+        Parallel()(delayed(score_part)(plan.order, number, plan.parts[number]) for number in left)
+    return progress_of(plan)
+
+
+def finish(plan: Plan, results: Sequence[tuple[Format, Storage, str]], rejects: str, check: Callable[[], None]) -> None:
+    """Put the parts together in each format that is wanted, and list the rejected rows if there are any.
+
+    Raises:
+        ScoringFailed: no row at all could be scored, or the format cannot hold a column.
+
+    """
+    import pyarrow as pa
+
+    from .assemble import assemble, assemble_rejects, tables_of
+    from .part import done
+
+    storage, folder = Storage(plan.order.files), plan.order.folder
+    counts = done(storage, folder)
+    parts = [number for number in sorted(counts) if counts[number].rows]
+    if not parts:
+        raise ScoringFailed(f"No row can be scored. {_first_reject(storage, folder)}")
+    for form, target, path in results:
+        try:
+            assemble(tables_of(storage, folder, parts, check), form, target, path)
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+            raise ScoringFailed(f"A column of the file cannot be written as {form}. Ask for another format.") from error
+    if any(count.rejected for count in counts.values()) and results:
+        assemble_rejects(storage, folder, plan.order.max_rejects, (results[0][1], rejects))
+
+
+def _first_reject(storage: Storage, folder: str) -> str:
+    """Say what is wrong with the first row."""
+    for name in storage.list(f"{folder}/rejects"):
+        line, _, reason = storage.read(f"{folder}/rejects/{name}").decode().partition("\n")[0].partition(",")
+        return f"Line {line}: {reason[1:-1]}."
+    return "The file holds no rows."
+
+
+def tidy(files: str, folder: str) -> None:
+    """Remove what is not needed once the result is there."""
+    for name in ("parts", "rejects", "done"):
+        Storage(files).remove(f"{folder}/{name}")
