@@ -56,7 +56,8 @@ def measured(project: Path, models: Path) -> dict[str, object]:
             (models / "model").write_bytes(bytes(1_000_001))
         for target in (*TARGETS, "baked", "single"):
             found[f"{when} {target}"] = build(project, target)
-    found["bytes"] = {target: size(target) for target in (*TARGETS, "baked", "single")} | {"base": size("python:3.12-slim")}
+    sizes = {target: size(target) for target in (*TARGETS, "baked", "single")}
+    found["bytes"] = sizes | {"base": size("python:3.12-slim")}
     return found
 
 

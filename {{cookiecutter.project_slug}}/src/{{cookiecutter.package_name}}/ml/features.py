@@ -82,7 +82,7 @@ class Column:
         """What is accepted, in words."""
         if self.kind == "text":
             return f"{self.min_length} to {self.max_length} characters"
-        accepted = ", ".join(self.choices) or f"{self.low:g} to {self.high:g}"
+        accepted = ", ".join(self.choices) or f"{self.low:.10g} to {self.high:.10g}"
         return f"{accepted}, or missing" if self.optional else accepted
 
 
