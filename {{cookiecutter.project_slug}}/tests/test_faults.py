@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,24 @@ def test_a_full_disk_fails_jobs_and_uploads_but_no_prediction_until_there_is_roo
         path = train()
         assert wait_for(lambda: service.job(path), "the job to end")["state"] == "succeeded"
         assert sorted(path.name for path in (disk / "models" / Model.name).glob("[!.]*")) == ["1", "2", "champion.json"]
+
+
+def test_a_full_disk_below_the_database_of_the_jobs_stops_no_prediction_and_loses_no_job(
+    trained: Settings, disk: Path, tmp_path: Path
+) -> None:
+    """Checklist 34; without the floor that keeps it from coming so far."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    variables = {"MODELS_DIR": str(tmp_path / "models"), "DATA_DIR": str(disk / "var"), "MIN_FREE_BYTES": "0"}
+    with serving(tmp_path / "service", **variables) as service:
+        accepted = service.client.post("/train").headers["Location"]
+        with full(disk):
+            for _ in range(100):
+                service.predict()
+            refused = service.client.post("/train")
+            assert (refused.status_code, refused.json()["title"]) == (503, "Jobs unavailable")
+            assert int(refused.headers["Retry-After"]) > 0
+        for path in (accepted, service.client.post("/train").headers["Location"]):
+            assert wait_for(partial(service.job, path), "the job to end")["state"] == "succeeded"
 
 
 def test_a_publisher_killed_at_100_random_moments_leaves_only_whole_versions(trained: Settings, tmp_path: Path) -> None:
