@@ -56,8 +56,7 @@ def measured(project: Path, models: Path) -> dict[str, object]:
             (models / "model").write_bytes(bytes(1_000_001))
         for target in (*TARGETS, "baked", "single"):
             found[f"{when} {target}"] = build(project, target)
-    sizes = {target: size(target) for target in (*TARGETS, "baked", "single")}
-    found["bytes"] = sizes | {"base": size("python:3.12-slim")}
+    found["bytes"] = {image: size(image) for image in (*TARGETS, "baked", "single", "python:3.12-slim")}
     return found
 
 

@@ -41,5 +41,5 @@ def keep_what_was_chosen() -> None:
 if __name__ == "__main__":
     lay_out_the_example()
     keep_what_was_chosen()
-    for name in ("tests", "notebooks", "benchmarks"):
+    for name in ("tests", "notebooks", "benchmarks", "deploy"):
         name_the_package(Path(name))

@@ -43,6 +43,18 @@ def test_predictions_are_printed_as_json(
     assert len(answer["prediction"]) == 1
 
 
+def test_a_first_training_happens_only_where_no_version_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert main(["train", "--first"]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "There is a version that serves.\n")
+    monkeypatch.setenv(f"{PREFIX}MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv(f"{PREFIX}PROMOTE", "never")
+    assert main(["train", "--first"]) == 0
+    assert json.loads(capsys.readouterr().out)["promoted"]
+
+
 def test_a_training_prints_its_record_and_talks_on_standard_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

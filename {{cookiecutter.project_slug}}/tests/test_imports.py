@@ -100,7 +100,7 @@ def imported_rooms(path: Path) -> set[str]:
         ("ml", set()),
         ("monitoring", {"ml", "durable"}),
         ("serving", {"ml", "monitoring", "durable", "errors", "settings"}),
-        ("jobs", {"about", "ml", "serving", "durable", "errors", "logs", "settings", "storage"}),
+        ("jobs", {"about", "ml", "monitoring", "serving", "durable", "errors", "logs", "settings", "storage"}),
         ("api", ROOMS | {"__version__", "about", "errors", "keys", "logs", "settings", "storage", "tokens"}),
     ],
 )

@@ -29,6 +29,13 @@ def test_secrets_are_random_and_not_stored(store: KeyStore, tmp_path: Path) -> N
     assert (tmp_path / "var" / "keys.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_keeps_the_permissions_that_its_owner_gave_it(store: KeyStore, tmp_path: Path) -> None:
+    store.create("ann", ["predict"])
+    (tmp_path / "var" / "keys.json").chmod(0o644)
+    store.create("bob", ["predict"])
+    assert (tmp_path / "var" / "keys.json").stat().st_mode & 0o777 == 0o644
+
+
 def test_keys_are_listed_oldest_first_and_revoked_by_id(store: KeyStore) -> None:
     keys = [store.create(owner, ["train"])[0] for owner in ("a", "b", "c")]
     assert {key.id for key in store.list()} == {key.id for key in keys}

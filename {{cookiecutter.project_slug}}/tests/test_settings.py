@@ -126,3 +126,38 @@ def test_addresses_of_this_machine_are_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "localhost.example.com"])  # noqa: S104
 def test_all_other_addresses_are_public(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_a_file_of_a_secret_sets_what_the_environment_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / f"{PREFIX}CACHE_URL").write_text("redis://:from-file@host/0\n")
+    (secrets / f"{PREFIX}PORT").write_text("1")
+    (secrets / "other").write_text("no setting")
+    monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(secrets))
+    monkeypatch.setenv(f"{PREFIX}PORT", "2")
+    settings = Settings()
+    assert settings.cache_url == SecretStr("redis://:from-file@host/0")
+    assert settings.port == 2
+
+
+def test_a_file_of_a_secret_with_a_typo_in_its_name_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / f"{PREFIX}DATABASE_UR").write_text("postgresql://user:hidden@host/name")
+    monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path))
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    said = describe(refused.value)
+    assert f"there is no setting {PREFIX}DATABASE_UR; did you mean {PREFIX}DATABASE_URL?" in said
+    assert "hidden" not in said
+
+
+def test_a_directory_of_secrets_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert describe(refused.value) == f"{PREFIX}SECRETS_DIR: Value error, there is no such directory"
+
+
+def test_the_keys_are_beside_the_data_unless_their_file_is_named(tmp_path: Path) -> None:
+    assert Settings(data_dir=tmp_path).keys_path == tmp_path / "keys.json"
+    assert Settings(data_dir=tmp_path, keys_file=Path("/run/keys.json")).keys_path == Path("/run/keys.json")

@@ -23,6 +23,12 @@ def test_a_certificate_for_localhost_is_made_once_with_a_private_key_of_ones_own
     assert [str(ip) for ip in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "::1"]
 
 
+def test_a_certificate_may_be_good_for_further_hosts(tmp_path: Path) -> None:
+    made = x509.load_pem_x509_certificate(tls.self_signed(tmp_path, "api", "proxy")[0].read_bytes())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", "api", "proxy"]
+
+
 def test_first_starts_at_once_leave_a_pair_that_fits(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as starts:
         pairs = {start.result() for start in [starts.submit(tls.self_signed, tmp_path / "tls") for _ in range(8)]}

@@ -41,7 +41,8 @@ def settings() -> str:
 def metrics() -> str:
     """Describe every metric: its name as Prometheus shows it, its type, labels and meaning."""
     rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
-    for family in sorted(load("monitoring.metrics").Metrics().families(), key=lambda family: family.name):
+    families = [*load("monitoring.metrics").Metrics().families(), *load("monitoring.jobs").JobMetrics().families()]
+    for family in sorted(families, key=lambda family: family.name):
         if not family.documentation:
             raise Undocumented(
                 f"The metric {family.name} has no help: write it in src/{PACKAGE}/monitoring/metrics.py."

@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = _add(commands, "train", train, "train a new version here and now, and print its record as JSON")
     command.add_argument("--promote", choices=["always", "better", "never"], help="which new versions serve")
+    command.add_argument("--first", action="store_true", help="only if there is no version yet that fits; it serves")
     command.add_argument("hyperparameters", nargs="*", metavar="NAME=VALUE", help="hyperparameters, such as seed=7")
 
     command = _add(commands, "predict", predict, "predict the rows of a CSV file, and print the answer as JSON")
@@ -166,18 +167,22 @@ def serve(settings: "Settings", *, no_worker: bool) -> None:
 
 def worker(settings: "Settings", *, exit_with_parent: bool) -> None:
     """Run background jobs."""
-    from .jobs.worker import run
     from .logs import logging_config
+    from .worker import work
 
     logging.config.dictConfig(logging_config(settings))
-    run(settings, exit_with_parent=exit_with_parent)
+    work(settings, exit_with_parent=exit_with_parent)
 
 
-def train(settings: "Settings", *, hyperparameters: list[str]) -> None:
+def train(settings: "Settings", *, hyperparameters: list[str], first: bool) -> None:
     """Train a new version in the foreground."""
     from .jobs.train import train_now
+    from .server import lacks_model
 
-    result = train_now(settings, read_hyperparameters(hyperparameters), None, _report)
+    if first and not lacks_model(settings):
+        print("There is a version that serves.", file=sys.stderr)
+        return
+    result = train_now(settings, read_hyperparameters(hyperparameters), "always" if first else None, _report)
     _print(result)
     promoted = "serves now" if result["promoted"] else "does not serve"
     print(f"Version {result['version']} {promoted}: {result['reason']}.", file=sys.stderr)
@@ -395,7 +400,7 @@ def _registry(settings: "Settings") -> "Registry":
 def _keys(settings: "Settings") -> "KeyStore":
     from .keys import KeyStore
 
-    return KeyStore(settings.data_dir / "keys.json")
+    return KeyStore(settings.keys_path)
 
 
 def _print(value: Any) -> None:

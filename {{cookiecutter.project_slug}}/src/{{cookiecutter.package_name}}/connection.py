@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .cork import Cork
 from .errors import BadRequest, HeadTooLarge, Overloaded, RequestTimeout, ServiceError
 from .settings import Settings
 
@@ -95,7 +96,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin; the client has said hello by TLS, and owes a request."""
-        super().connection_made(transport)
+        super().connection_made(Cork(transport, self.loop))
         self._since = self.loop.time()
         self._owner.watch(self)
 

@@ -141,7 +141,14 @@ class KeyStore:
 
     def _write(self, keys: Iterable[Key]) -> None:
         content = json.dumps([key.model_dump(mode="json") for key in keys], indent=1)
-        write_durably(self._path, content.encode(), mode=0o600)
+        write_durably(self._path, content.encode(), mode=self._mode())
+
+    def _mode(self) -> int:
+        """Return the permissions of the file: for its owner alone, unless its owner has said otherwise."""
+        try:
+            return self._path.stat().st_mode & 0o777
+        except FileNotFoundError:
+            return 0o600
 
 
 def _digest(secret: str) -> str:

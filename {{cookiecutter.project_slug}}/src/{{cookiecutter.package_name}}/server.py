@@ -76,7 +76,7 @@ def _end(*_: object) -> NoReturn:
 
 def check_access(settings: Settings) -> None:
     """Refuse a public address while nobody could be told from a stranger."""
-    if settings.needs_key and settings.oidc_issuer is None and not KeyStore(settings.data_dir / "keys.json").list():
+    if settings.needs_key and settings.oidc_issuer is None and not KeyStore(settings.keys_path).list():
         why = f"Other machines can reach {settings.host}" if settings.is_public else "Every caller needs an API key"
         raise Refused(f"{why}, and there is none yet. Make one first: {about().slug} keys create NAME --scope admin")
 
@@ -130,17 +130,24 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
     return settings.tls_certfile, settings.tls_keyfile
 
 
-def train_first(settings: Settings) -> None:
-    """Train a version if none fits this service, in a process of its own so that this one stays small."""
+def lacks_model(settings: Settings) -> bool:
+    """Tell, and say why, whether there is no version that fits this service."""
     registry = Registry(settings.models_dir, Model.name)
     try:
         version = registry.champion()
         if version is not None:
             check_fit(registry, version)
-            return
+            return False
         log.info("there is no model yet: training the first version")
     except (IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound) as error:
         log.warning("%s Training a new version.", error.detail)
+    return True
+
+
+def train_first(settings: Settings) -> None:
+    """Train a version if none fits this service, in a process of its own so that this one stays small."""
+    if not lacks_model(settings):
+        return
     command = [sys.executable, "-m", PACKAGE, "train", "--promote", "always"]
     # In a process group of its own, because Ctrl-C is for this process, which then ends that one.
     done = subprocess.run(command, stdout=sys.stderr, check=False, process_group=0)  # noqa: S603 - our own command
@@ -248,7 +255,10 @@ def _keep_worker(stopping: threading.Event) -> None:
 def _run_worker(stopping: threading.Event) -> object:
     """Run the worker until it ends or is to stop; return how it ended."""
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"], stdin=subprocess.PIPE, process_group=0
+        [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"],
+        stdin=subprocess.PIPE,
+        process_group=0,
+        env={name: value for name, value in os.environ.items() if name != DIRECTORY},  # it tells its own metrics
     ) as worker:
         while worker.poll() is None and not stopping.wait(0.2):
             pass

@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, HttpUrl, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SecretsSettingsSource, SettingsConfigDict
 
 from .keys import Scope
 
 PREFIX = f"{(__package__ or '').partition('.')[0].upper()}_"
 """What the name of every variable begins with."""
+
+SECRETS_DIR = Path("/run/secrets")
+"""Where engines that run containers put files of secrets."""
 
 PLACEHOLDERS = frozenset({"password", "changeme", "change-me", "change_me", "placeholder", "your-password"})
 """Passwords that stand in examples, and so are none."""
@@ -116,6 +119,12 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     """Directory of everything else that is kept: jobs, API keys, downloads, the self-signed certificate."""
 
+    keys_file: Path | None = None
+    """File of the API keys. By default `keys.json` in `data_dir`."""
+
+    secrets_dir: Path = SECRETS_DIR
+    """Directory of files that hold one setting each and are named like its variable; set in the environment alone."""
+
     database_url: SecretStr | None = None
     """Database of the jobs, such as `postgresql://user:password@host/name`. By default SQLite in `data_dir`."""
 
@@ -160,6 +169,9 @@ class Settings(BaseSettings):
 
     mlflow_timeout_seconds: Annotated[float, Field(gt=0)] = 60
     """Seconds after which recording a training is given up; the new version is published all the same."""
+
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """TCP port at `host` on which a worker tells its metrics, over HTTPS; 0 takes a free one. By default none."""
 
     refresh_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     """Seconds between two looks at the registry for a new champion."""
@@ -231,16 +243,31 @@ class Settings(BaseSettings):
             raise ValueError("tls_certfile and tls_keyfile go together: set both or none")
         return self
 
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: type[BaseSettings], *given: Any, **sources: Any) -> Any:
+        """Read the files of secrets as well, where there are any; what is set otherwise goes before them."""
+        del sources["file_secret_settings"]
+        files = [SecretsSettingsSource(settings_cls, _secrets_dir())] if _secret_files() else []
+        return (*given, *sources.values(), *files)
+
     @model_validator(mode="before")
     @classmethod
     def _names_are_known(cls, values: Any) -> Any:
         """Refuse a variable that looks like a setting and is none: a protection with a typo would be off."""
-        given = {name.upper() for name in (*os.environ, *dotenv_values(".env")) if name.upper().startswith(PREFIX)}
+        names = (*os.environ, *dotenv_values(".env"), *_secret_files())
+        given = {name.upper() for name in names if name.upper().startswith(PREFIX)}
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
         for name in sorted(given - known):
             meant = get_close_matches(name, known, n=1)
             raise ValueError(f"there is no setting {name}{f'; did you mean {meant[0]}?' if meant else ''}")
         return values
+
+    @field_validator("secrets_dir")
+    @classmethod
+    def _secrets_are_there(cls, directory: Path) -> Path:
+        if directory != SECRETS_DIR and not directory.is_dir():
+            raise ValueError("there is no such directory")
+        return directory
 
     @field_validator("host")
     @classmethod
@@ -355,6 +382,11 @@ class Settings(BaseSettings):
         """Whether every caller needs a credential, also one on this machine."""
         return self.require_key or self.is_public or bool(self.oidc_issuer or self.trusted_proxies)
 
+    @property
+    def keys_path(self) -> Path:
+        """The file of the API keys."""
+        return self.keys_file or self.data_dir / "keys.json"
+
     def jobs_url(self) -> str:
         """Return the URL of the jobs' database, password included."""
         if self.database_url is not None:
@@ -366,6 +398,18 @@ class Settings(BaseSettings):
         if self.storage_url is not None:
             return self.storage_url.get_secret_value()
         return (self.data_dir.resolve() / "files").as_uri()
+
+
+def _secrets_dir() -> Path:
+    return Path(os.environ.get(f"{PREFIX}SECRETS_DIR", SECRETS_DIR))
+
+
+def _secret_files() -> list[str]:
+    """Return the names of all files that may hold a setting."""
+    try:
+        return [path.name for path in _secrets_dir().iterdir()]
+    except OSError:
+        return []
 
 
 def is_loopback(host: str) -> bool:

@@ -90,12 +90,15 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def self_signed(directory: Path) -> tuple[Path, Path]:
-    """Return the files of a certificate for localhost and its private key, made at first use and kept."""
+def self_signed(directory: Path, *names: str) -> tuple[Path, Path]:
+    """Return the files of a certificate for localhost and its private key, made at first use and kept.
+
+    A new one is good for further host names, too, if some are given.
+    """
     certificate, key = directory / "localhost.pem", directory / "localhost.key"
     with locked(directory / "lock"):  # two first starts at once must not mix their halves
         if not _is_usable(certificate, key):
-            certificate_bytes, key_bytes = _make()
+            certificate_bytes, key_bytes = _make("localhost", *names)
             write_durably(key, key_bytes, mode=0o600)
             write_durably(certificate, certificate_bytes)
     return certificate, key
@@ -133,8 +136,8 @@ def _is_usable(certificate: Path, key: Path) -> bool:
     return not is_authority and found.not_valid_after_utc - datetime.now(UTC) > RENEWAL
 
 
-def _make() -> tuple[bytes, bytes]:
-    """Return a new certificate and its key in PEM.
+def _make(*hosts: str) -> tuple[bytes, bytes]:
+    """Return a new certificate for these hosts, and its key, in PEM.
 
     It is no authority: whoever trusts it trusts this one server, and nobody who steals the key can sign for another.
     """
@@ -167,7 +170,7 @@ def _make() -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([*map(x509.DNSName, hosts), *addresses]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(usage, critical=True)

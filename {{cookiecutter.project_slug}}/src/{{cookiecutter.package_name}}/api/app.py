@@ -84,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
         cache=answer_cache(url.get_secret_value(), settings.cache_seconds) if (url := settings.cache_url) else None,
         shadow=Shadow(measured),
         jobs=Jobs(settings),
-        keys=KeyStore(settings.data_dir / "keys.json"),
+        keys=KeyStore(settings.keys_path),
         drain=Drain(settings.drain_seconds),
         issuer=_issuer(settings),
         quotas=_quotas(settings),

@@ -23,7 +23,7 @@ from ..errors import BadInput, DiskFull, JobFinished, JobNotFound, JobsUnavailab
 from ..logs import PACKAGE
 from ..settings import Settings
 from .clock import set_sqlite_clock
-from .job import KINDS, Job, JobPage, job_from
+from .job import KINDS, STATES, Job, JobPage, job_from
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, WorkflowStatus
@@ -123,6 +123,13 @@ class Jobs:
     def executors(self) -> set[str]:
         """Name the workers, living or dead, that have taken up jobs and not finished them."""
         return {record.executor_id or "" for record in self._ask(lambda client: _running(client, None))}
+
+    def waiting(self) -> dict[tuple[str, str], int]:
+        """Count the jobs that are not done, by kind and state; raises `JobsUnavailable`."""
+        counts: dict[tuple[str, str], int] = {(kind, state): 0 for kind in KINDS for state in ("queued", "running")}
+        for record in self._ask(_unfinished):
+            counts[record.name, STATES[record.status]] += 1
+        return counts
 
     def hand_back(self, executor: str) -> None:
         """Queue again what a worker leaves unfinished; unlike a crash, this is not counted against the jobs."""
@@ -235,6 +242,11 @@ def _find(client: "DBOSClient", job_id: str) -> "WorkflowStatus":
 
 def _running(client: "DBOSClient", executor: str | None) -> "list[WorkflowStatus]":
     return client.list_workflows(status="PENDING", executor_id=executor, load_input=False, load_output=False)
+
+
+def _unfinished(client: "DBOSClient") -> "list[WorkflowStatus]":
+    states = [theirs for theirs, ours in STATES.items() if ours in {"queued", "running"}]
+    return client.list_workflows(name=list(KINDS), status=states, load_input=False, load_output=False)
 
 
 def _id_for(kind: str, idempotency_key: str) -> str:

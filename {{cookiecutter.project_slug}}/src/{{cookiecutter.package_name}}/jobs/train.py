@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import JobNotFound, JobsUnavailable, TrainingFailed
 from ..ml import Model
+from ..monitoring.jobs import JobMetrics
 from ..serving.registry import Policy, Registry
 from ..settings import Settings
 from .candidate import TICK_SECONDS, ChildKilled, Report, run_in_child, train_here
@@ -92,7 +93,7 @@ def tidy(settings: Settings, jobs: Jobs) -> None:
                 discard(settings, left.name)
 
 
-def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
+def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics: JobMetrics) -> None:
     """Make the job known to the library, which must not be running yet."""
     from dbos import DBOS
 
@@ -118,6 +119,10 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
     # end, but not move or rename them while jobs of an earlier one are under way.
     @DBOS.workflow(name="train", max_recovery_attempts=WORKER_TRIES)
     def train(arguments: dict[str, Any]) -> dict[str, Any]:
+        with metrics.job("train"):
+            return steps(arguments)
+
+    def steps(arguments: dict[str, Any]) -> dict[str, Any]:
         job_id = DBOS.workflow_id or ""
         metrics = DBOS.run_step(
             {

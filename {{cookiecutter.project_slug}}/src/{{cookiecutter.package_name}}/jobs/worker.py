@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import JobsUnavailable, ServiceError
 from ..logs import PACKAGE
+from ..monitoring.jobs import JobMetrics
 from ..settings import Settings
 from . import store, train
 from .candidate import ChildKilled
@@ -32,7 +33,7 @@ STOP_SECONDS = 10
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, *, exit_with_parent: bool = False) -> None:
+def run(settings: Settings, metrics: JobMetrics, *, exit_with_parent: bool = False) -> None:
     """Run jobs until SIGTERM or SIGINT; what is under way then is left to be resumed.
 
     With `exit_with_parent`, also the end of standard input stops the worker. Raises `JobsUnavailable` if the database
@@ -46,7 +47,7 @@ def run(settings: Settings, *, exit_with_parent: bool = False) -> None:
     train.tidy(settings, jobs)
     leases = _open_leases(settings)
     name = take_lowest(leases)
-    _launch(settings, jobs, name, stopping)
+    _launch(settings, jobs, name, stopping, metrics)
     log.info("Worker %s is ready", name)
     _watch(jobs, leases, name, stopping)
     _stop(jobs, name)
@@ -83,7 +84,7 @@ def _open_leases(settings: Settings) -> Leases:
     return PostgresLeases(url, PACKAGE)
 
 
-def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event) -> None:
+def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event, metrics: JobMetrics) -> None:
     """Start the library: no console, no telemetry, no server; its own jobs are recovered at once."""
     from dbos import DBOS, DBOSPortableJSONSerializer
 
@@ -105,7 +106,7 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
             "notification_listener_polling_interval_sec": 0.2,  # stopping waits for it
         }
     )
-    train.register(settings, jobs, stopping)
+    train.register(settings, jobs, stopping, metrics)
     DBOS.launch()
 
 

@@ -99,6 +99,10 @@ class Metrics:
             registry=registry,
             multiprocess_mode="liveall",
         )
+        # Counts that are there from the start show the first fault as a change, which an alert can see.
+        for counter, results in ((self.cache, ("hit", "miss", "fault")), (self.certificates, ("replaced", "refused"))):
+            for result in results:
+                counter.labels(result)
         self._registry = registry
         if shared:
             self._registry = CollectorRegistry()
@@ -136,15 +140,20 @@ class Metrics:
         self.version.set(int(version or 0))
         used = resource.getrusage(resource.RUSAGE_SELF)
         self.cpu.set(used.ru_utime + used.ru_stime)
-        statm = Path("/proc/self/statm")
-        pages = int(statm.read_text(encoding="ascii").split()[1]) if statm.exists() else 0
-        self.memory.set(pages * resource.getpagesize() or used.ru_maxrss * 1024)
+        self.memory.set(resident_bytes())
 
     def text(self, version: str | None = None) -> bytes:
         """Return all metrics of all serving processes as Prometheus reads them; `version` is what this one serves."""
         self.process(version)
         _forget_the_dead()
         return generate_latest(self._registry)
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has; where the system does not tell, the most that it ever had."""
+    statm = Path("/proc/self/statm")
+    pages = int(statm.read_text(encoding="ascii").split()[1]) if statm.exists() else 0
+    return pages * resource.getpagesize() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _forget_the_dead() -> None:
