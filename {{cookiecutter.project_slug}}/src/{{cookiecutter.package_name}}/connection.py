@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .cork import Cork
 from .errors import BadRequest, HeadTooLarge, Overloaded, RequestTimeout, ServiceError
 from .settings import Settings
+from .transport import Gathering, Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +43,17 @@ class Connections:
         shortest = min(settings.header_seconds, settings.body_seconds, settings.send_seconds)
         self.pause = min(SWEEP_SECONDS, shortest / 4)
         self._timer: asyncio.TimerHandle | None = None
+        self._outbox: Outbox | None = None
 
     def __call__(self, **given: Any) -> "Connection":
         """Return the protocol of a new connection; called by uvicorn."""
         return Connection(self, **given)
+
+    def outbox(self, loop: asyncio.AbstractEventLoop) -> Outbox:
+        """Return what the connections write through."""
+        if self._outbox is None:
+            self._outbox = Outbox(loop)
+        return self._outbox
 
     def watch(self, connection: "Connection") -> None:
         """Look after a new connection, and make room for it if there are too many.
@@ -96,7 +103,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin; the client has said hello by TLS, and owes a request."""
-        super().connection_made(Cork(transport, self.loop))
+        super().connection_made(Gathering(transport, self._owner.outbox(self.loop)))
         self._since = self.loop.time()
         self._owner.watch(self)
 

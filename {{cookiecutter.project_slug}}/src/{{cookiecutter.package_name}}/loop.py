@@ -12,6 +12,7 @@ from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
 from .connection import Connections
+from .logs import PACKAGE, logging_config
 from .settings import Settings
 from .tls import Certificate
 
@@ -39,10 +40,23 @@ class Config(uvicorn.Config):
     certificate: Certificate
     """What is shown to clients; there once this is loaded."""
 
-    def __init__(self, settings: Settings, app: str, **options: Any) -> None:
+    def __init__(self, settings: Settings, **tls: Any) -> None:
+        """Serve the application as the settings say; `tls` are uvicorn's options on certificates."""
         self._settings = settings
         self._connections = Connections(settings)
-        super().__init__(app, http=cast("Any", self._connections), **options)
+        super().__init__(
+            f"{PACKAGE}.main:app",
+            http=cast("Any", self._connections),
+            ws="none",
+            workers=settings.workers,
+            log_config=logging_config(settings),
+            access_log=False,  # the application writes its own
+            proxy_headers=False,  # the application believes those that the settings name
+            server_header=False,
+            timeout_keep_alive=cast("Any", settings.idle_seconds),
+            timeout_graceful_shutdown=cast("Any", settings.shutdown_seconds),
+            **tls,
+        )
 
     def load(self) -> None:
         """Load what is configured; called by uvicorn in the serving process, in its running loop."""

@@ -22,7 +22,7 @@ from . import tls
 from .about import about
 from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound, ServiceError, TrainingFailed
 from .keys import KeyStore
-from .logs import PACKAGE, logging_config
+from .logs import PACKAGE
 from .ml import Model
 from .monitoring import DIRECTORY
 from .serving.champion import check_fit
@@ -31,6 +31,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .loop import Config
 
 STOP_SECONDS = 15
 """How long the worker may take to stop before it is killed; its jobs survive that."""
@@ -175,27 +177,25 @@ def announce(settings: Settings, listener: socket.socket, certificate: Path) -> 
 
 def run_uvicorn(settings: Settings, listener: socket.socket, certificate: Path, key: Path) -> None:
     """Run the serving processes until a signal stops them."""
-    from uvicorn import Server
-
-    from .loop import Config, Supervisor
+    from .loop import Config
 
     config = Config(
         settings,
-        f"{PACKAGE}.main:app",
-        workers=settings.workers,
-        ws="none",
         ssl_certfile=certificate,
         ssl_keyfile=key,
         ssl_ca_certs=settings.tls_client_ca_file,
         ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca_file else ssl.CERT_NONE,
         ssl_context_factory=tls.context,
-        log_config=logging_config(settings),
-        access_log=False,  # the application writes its own
-        proxy_headers=False,  # the application believes those that the settings name
-        server_header=False,
-        timeout_keep_alive=settings.idle_seconds,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
     )
+    run(config, settings, listener)
+
+
+def run(config: "Config", settings: Settings, listener: socket.socket) -> None:
+    """Run as many serving processes as the settings say, until a signal stops them."""
+    from uvicorn import Server
+
+    from .loop import Supervisor
+
     if settings.workers == 1:
         Server(config).run(sockets=[listener])
         return

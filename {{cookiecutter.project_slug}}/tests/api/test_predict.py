@@ -3,15 +3,16 @@ import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from package_name.api.dependencies import served
 from package_name.ml import Model
 from package_name.serving.champion import Served
 
@@ -33,11 +34,18 @@ BAD = {
 
 
 @pytest.fixture
-def with_constant_model(app: FastAPI, constant: Callable[..., Served]) -> Iterator[None]:
-    """Replace the model."""
-    app.dependency_overrides[served] = constant
-    yield
-    app.dependency_overrides.clear()
+def with_constant_model(app: FastAPI, client: TestClient, constant: Callable[..., Served]) -> Iterator[None]:
+    """Replace the version that serves."""
+    with instead(app, client, constant()):
+        yield
+
+
+@contextmanager
+def instead(app: FastAPI, _client: TestClient, version: Served) -> Iterator[None]:
+    """Let a version serve; a client must be there, because it starts the application, which loads its own."""
+    champion = app.state.services.champion
+    with patch.object(champion, "served", version):
+        yield
 
 
 def post(client: TestClient, body: str | bytes, media_type: str | None = "application/json") -> Any:
@@ -182,11 +190,10 @@ def test_other_callers_do_not_wait_for_a_big_request(
     """Checklist 8: it is computed in another thread than the one that reads requests."""
     version = constant()
     spy: Any = Spy(version.model)
-    app.dependency_overrides[served] = lambda: replace(version, model=spy)
-    for count in (1, 1, 2_000):
-        assert client.post("/predict", json={"data": rows * count}).status_code == 200
-    assert client.post("/predict/csv", files={"file": ("rows.csv", table(*rows * 2_000))}).status_code == 200
-    app.dependency_overrides.clear()
+    with instead(app, client, replace(version, model=spy)):
+        for count in (1, 1, 2_000):
+            assert client.post("/predict", json={"data": rows * count}).status_code == 200
+        assert client.post("/predict/csv", files={"file": ("rows.csv", table(*rows * 2_000))}).status_code == 200
     reading, again, big, big_table = spy.threads
     assert reading == again
     assert reading not in {big, big_table}

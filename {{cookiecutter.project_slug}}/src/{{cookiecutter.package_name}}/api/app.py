@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -26,17 +27,18 @@ from ..serving.champion import Champion
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
-from . import auth, docs, health, jobs, methods, metrics, models, problems, traffic
+from . import auth, docs, health, jobs, methods, metrics, models, predict, problems, traffic
 from .compression import Compression
 from .concurrency import Concurrency
 from .dependencies import Services
 from .drain import Drain
 from .envelope import Envelope
 from .limits import BodyLimit
-from .predict import predict_router
 from .schemas import predict_request
 
 if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
     from ..tokens import Issuer
     from .quota import Quotas
 
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         drain=Drain(settings.drain_seconds),
         issuer=_issuer(settings),
         quotas=_quotas(settings),
+        needs_key=settings.needs_key,
     )
     app = Service(
         title=about().name,
@@ -95,6 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         contact={"name": about().author, "url": about().repository},
         lifespan=_lifespan,
+        telemetry=_telemetry(),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # the redirect would name whatever host the caller names
@@ -107,7 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Concurrency, limit=settings.max_concurrent_requests)
     _wrap(app, settings, services.metrics)
     problems.install(app)
-    app.include_router(predict_router(settings.max_rows))
+    predict.install(app, settings.max_rows)
     app.include_router(jobs.router)
     app.include_router(models.router)
     app.include_router(traffic.router)
@@ -116,6 +120,12 @@ def create_app(settings: Settings) -> FastAPI:
     docs.install(app)
     methods.install(app)
     return app
+
+
+def _telemetry() -> "TelemetryConfig":
+    """Let FastAPI tell OpenTelemetry of each request only if the environment asks for that: asking it costs time."""
+    asked = any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
+    return {"tracing": asked, "metrics": asked, "logs": asked}
 
 
 def _issuer(settings: Settings) -> "Issuer | None":

@@ -18,8 +18,12 @@ OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/openapi.json"})
 """All paths that strangers may read, beside the assets of `/docs`."""
 OPEN_ASSETS = "/static/"
 """Paths of the assets of `/docs` begin like this."""
-FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+FORWARDED = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
 """Headers that tell of a proxy."""
+TELLING = FORWARDED | {b"host", b"origin", b"sec-fetch-site"}
+"""Headers that tell where a request comes from."""
 
 ERRORS = (NotAuthenticated, NotAllowed, TooManyRequests, KeysUnavailable, IssuerUnavailable)
 """What a check of who calls may raise."""
@@ -69,7 +73,7 @@ async def admit_to_anything(request: Request) -> None:
 async def _admit(request: Request) -> Caller:
     """Return who sends a request, once it is counted."""
     found = services(request)
-    if not found.settings.needs_key and _is_local(request):
+    if not found.needs_key and _is_local(request):
         caller = LOCAL
     else:
         caller = await _identify(request, found)
@@ -101,13 +105,20 @@ def _is_local(request: Request) -> bool:
     server = request.scope.get("server")
     if server is None or not _is_loopback(server[0]):
         return False
-    headers = request.headers
-    forwarded = any(name in headers for name in FORWARDED)
+    telling = [header for header in request.scope["headers"] if header[0] in TELLING]
+    return any(name == b"host" for name, _ in telling) and all(_is_from_here(*header) for header in telling)
+
+
+@lru_cache(maxsize=256)
+def _is_from_here(name: bytes, value: bytes) -> bool:
+    """Tell whether a header that tells of where a request comes from speaks of this machine."""
+    text = value.decode("latin-1")
+    if name == b"host":
+        return _is_loopback(_host_of(f"//{text}"))
     # A browser on this machine sends what any web page tells it to; it also tells whose page that is.
-    own_page = headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
-    origin = headers.get("origin")
-    own_origin = origin is None or _is_loopback(_host_of(origin))
-    return _is_loopback(_host_of(f"//{headers.get('host', '')}")) and own_page and own_origin and not forwarded
+    if name == b"sec-fetch-site":
+        return text in {"none", "same-origin"}
+    return name == b"origin" and _is_loopback(_host_of(text))
 
 
 def _host_of(url: str) -> str:

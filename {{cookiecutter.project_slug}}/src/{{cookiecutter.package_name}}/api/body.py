@@ -13,6 +13,8 @@ from ..errors import UnsupportedMediaType
 from .problems import bad_input
 
 Body = TypeVar("Body", bound=BaseModel)
+JSON = b"application/json"
+"""Media type of a body that is read."""
 
 
 def json_body(
@@ -21,18 +23,43 @@ def json_body(
     """Return a dependency that reads the body as `model`; `locate` names a place in it for the caller."""
 
     async def read(request: Request) -> Body:
-        content = await request.body()
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json" and (content or media_type):
-            raise UnsupportedMediaType("The body must be JSON: send it with Content-Type: application/json.")
-        if "content-encoding" in request.headers:
-            raise UnsupportedMediaType("The body must not be compressed.")
-        try:
-            return model.model_validate_json(content or b"{}")
-        except ValidationError as error:
-            raise bad_input(error.errors(include_input=False, include_url=False), locate) from None
+        return parsed(model, await json_content(request), locate)
 
     return read
+
+
+async def json_content(request: Request) -> bytes:
+    """Return the body of a request, which must call itself JSON.
+
+    Raises:
+        UnsupportedMediaType: it does not, or is compressed.
+
+    """
+    content = await request.body()
+    media_type, encoding = b"", False
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            media_type = value
+        elif name == b"content-encoding":
+            encoding = True
+    if media_type != JSON and (media_type or content) and media_type.partition(b";")[0].strip().lower() != JSON:
+        raise UnsupportedMediaType("The body must be JSON: send it with Content-Type: application/json.")
+    if encoding:
+        raise UnsupportedMediaType("The body must not be compressed.")
+    return content
+
+
+def parsed(model: type[Body], content: bytes, locate: Callable[[tuple[int | str, ...]], str]) -> Body:
+    """Return JSON as a model; `locate` names a place in it for the caller.
+
+    Raises:
+        BadRequest: it is not JSON, or not as the model wants it.
+
+    """
+    try:
+        return model.model_validate_json(content or b"{}")
+    except ValidationError as error:
+        raise bad_input(error.errors(include_input=False, include_url=False), locate) from None
 
 
 def described(

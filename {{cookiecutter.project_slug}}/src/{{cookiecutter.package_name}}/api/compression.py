@@ -19,5 +19,8 @@ class Compression:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        accepts = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope.get("headers", ()))
-        await (self._compressing if accepts else self.app)(scope, receive, send)
+        for name, value in scope.get("headers", ()):
+            if name == b"accept-encoding" and b"gzip" in value:
+                await self._compressing(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

@@ -35,7 +35,7 @@ class Concurrency:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
             await self.app(scope, receive, send)
-        elif BODY_HEADERS.isdisjoint(name for name, _ in scope["headers"]):
+        elif BODY_HEADERS.isdisjoint([name for name, _ in scope["headers"]]):
             await self._at_once(scope, receive, send)
         else:
             await self._with_its_body(scope, receive, send)

@@ -54,6 +54,8 @@ class Services:
     """Who else may call: bearers of its tokens. None unless the settings name one."""
     quotas: "Quotas | None"
     """How often each may call. None if there are no limits, or nobody is asked for a credential."""
+    needs_key: bool
+    """Whether every caller needs a credential; the settings know, after some thought."""
 
 
 def services(request: Request) -> Services:

@@ -24,13 +24,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value[:MAX_DIGITS]) > self.max_bytes:
+                await self.app(scope, _too_large, send)
+                return
         received = 0
 
         async def limited() -> Message:
             nonlocal received
-            if int(announced[:MAX_DIGITS]) > self.max_bytes:
-                raise HTTPException(TOO_LARGE)
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.max_bytes:
@@ -38,3 +39,8 @@ class BodyLimit:
             return message
 
         await self.app(scope, limited, send)
+
+
+async def _too_large() -> Message:
+    """Refuse what is announced as too large as soon as somebody wants to read it."""
+    raise HTTPException(TOO_LARGE)

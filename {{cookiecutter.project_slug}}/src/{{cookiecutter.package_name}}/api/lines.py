@@ -1,7 +1,7 @@
 """Predictions as lines, one JSON object for each row: a reader need not hold a large answer at once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -25,10 +25,13 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 """The part of a route's `responses` that tells OpenAPI about lines."""
 
 
-def accepted(accept: str) -> bool:
-    """Tell whether a header Accept asks for lines."""
-    kinds = (kind.replace(" ", "").lower().split(";") for kind in accept.split(","))
-    return any(kind == MEDIA_TYPE and "q=0" not in parameters for kind, *parameters in kinds)
+def accepted(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether the headers of a request ask for lines."""
+    for name, value in headers:
+        if name == b"accept" and MEDIA_TYPE.encode() in value.lower():
+            kinds = (kind.replace(" ", "").lower().split(";") for kind in value.decode("latin-1").split(","))
+            return any(kind == MEDIA_TYPE and "q=0" not in parameters for kind, *parameters in kinds)
+    return False
 
 
 def in_lines(prediction: Prediction) -> StreamingResponse:

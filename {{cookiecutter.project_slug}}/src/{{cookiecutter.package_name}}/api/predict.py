@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from numpy.typing import NDArray
 from starlette.datastructures import UploadFile
 
 from .. import errors
@@ -16,10 +15,11 @@ from ..serving.champion import Served
 from ..serving.prediction import Prediction
 from . import lines
 from .auth import require
-from .body import described, json_body
-from .dependencies import EverythingBehind, ServedVersion, Services
+from .body import described, json_content, parsed
+from .dependencies import ServedVersion, Services, served, services
+from .direct import DirectRoute
 from .problems import documented
-from .schemas import PREDICT_EXAMPLES, PredictRequest, place_of_row_value, predict_request
+from .schemas import PREDICT_EXAMPLES, place_of_row_value, predict_request
 
 ERRORS = documented(
     errors.BadRequest,
@@ -53,64 +53,70 @@ UPLOAD: dict[str, Any] = {
 MAX_FIELDS = 10
 """Fields that a form may have beside the file."""
 
-Answered = Prediction | Response
-"""An answer, or the bytes of one that was kept."""
+SAME: dict[str, Any] = {
+    "methods": ["POST"],
+    "tags": ["predict"],
+    "dependencies": [require("predict")],
+    "response_model": Prediction,
+    "responses": ERRORS | lines.DOCUMENTED,
+}
+"""What the routes have in common."""
+
 Result = TypeVar("Result")
 
 
-def predict_router(max_rows: int) -> APIRouter:
-    """Return the routes that predict; `max_rows` is the most that one request may hold."""
-    router = APIRouter(tags=["predict"], dependencies=[require("predict")], responses=ERRORS)
+def install(app: FastAPI, max_rows: int) -> None:
+    """Add the routes that predict; `max_rows` is the most that one request may hold. To be called before others are.
+
+    Most requests are for the first, so the router finds it first, and it is answered directly.
+    """
     request_model = predict_request(max_rows)
-    read = json_body(request_model, place_of_row_value)
 
-    @router.post(
-        "/predict",
-        response_model=Prediction,
-        responses=lines.DOCUMENTED,
-        openapi_extra=described(request_model, PREDICT_EXAMPLES),
-    )
-    async def predict(
-        body: Annotated[PredictRequest, Depends(read)],
-        request: Request,
-        version: ServedVersion,
-        services: EverythingBehind,
-    ) -> Answered:
+    async def predict(request: Request) -> Response:
         """Predict each row. Callers that accept `application/x-ndjson` get a line for each."""
-        return in_form(request, await answer(services, version, body.rows(), len(await request.body())))
+        content = await json_content(request)
+        version = await served(request)
+        if len(content) <= SMALL:
+            rows = parsed(request_model, content, place_of_row_value).rows()
+        else:
+            rows = (await run_in_threadpool(parsed, request_model, content, place_of_row_value)).rows()
+        return await answer(request, version, rows, len(content))
 
-    @router.post("/predict/csv", response_model=Prediction, responses=lines.DOCUMENTED, openapi_extra=UPLOAD)
     async def predict_csv(
-        file: Annotated[UploadFile, Depends(upload)],
-        request: Request,
-        version: ServedVersion,
-        services: EverythingBehind,
-    ) -> Answered:
+        file: Annotated[UploadFile, Depends(upload)], request: Request, version: ServedVersion
+    ) -> Response:
         """Predict each row of a CSV file: UTF-8, a header with the features' names in any order."""
         content = await file.read()
         rows = await run_in_threadpool(prediction.read_csv, content, max_rows)
-        return in_form(request, await answer(services, version, rows, len(content)))
+        return await answer(request, version, rows, len(content))
 
-    return router
+    described_body = described(request_model, PREDICT_EXAMPLES)
+    app.router.add_api_route(
+        "/predict", predict, openapi_extra=described_body, route_class_override=DirectRoute, **SAME
+    )
+    app.router.add_api_route("/predict/csv", predict_csv, openapi_extra=UPLOAD, **SAME)
 
 
-async def answer(services: Services, version: Served, rows: Sequence[Sequence[Any]], size: int) -> Answered:
+async def answer(request: Request, version: Served, rows: Sequence[Sequence[Any]], size: int) -> Response:
     """Predict the rows of a request of `size` bytes, or find in the cache what was predicted for them; count them.
 
     Raises:
         PredictionOverflow: the model computed a number that is not finite.
 
     """
-    X = await worked_out(size, Model.Features.matrix, rows)
-    if services.cache is None:
-        return await worked_out(size, compute, services, version, X)
-    key = key_of(Model.name, version.version, X)
-    kept, result = await services.cache.find(key)
-    services.metrics.cache.labels(result).inc()
+    behind = services(request)
+    write = lines.in_lines if lines.accepted(request.scope["headers"]) else whole
+    if behind.cache is None:
+        return await worked_out(size, compute, behind, version, rows, write)
+    key = key_of(Model.name, version.version, await worked_out(size, Model.Features.matrix, rows))
+    kept, result = await behind.cache.find(key)
+    behind.metrics.cache.labels(result).inc()
     if kept is None:
-        kept = (await worked_out(size, compute, services, version, X)).model_dump_json().encode()
-        services.cache.keep(key, kept)
-    return Response(kept, media_type="application/json")
+        kept = bytes((await worked_out(size, compute, behind, version, rows, whole)).body)
+        behind.cache.keep(key, kept)
+    return (
+        Response(kept, media_type="application/json") if write is whole else write(Prediction.model_validate_json(kept))
+    )
 
 
 async def worked_out(size: int, work: Callable[..., Result], *arguments: Any) -> Result:
@@ -118,26 +124,25 @@ async def worked_out(size: int, work: Callable[..., Result], *arguments: Any) ->
     return work(*arguments) if size <= SMALL else await run_in_threadpool(work, *arguments)
 
 
-def compute(services: Services, version: Served, X: NDArray[Any]) -> Prediction:
-    """Let a version predict rows, count them, and let the shadow see them."""
+def compute(
+    behind: Services, version: Served, rows: Sequence[Sequence[Any]], write: Callable[[Prediction], Response]
+) -> Response:
+    """Let a version predict rows, count them, let the shadow see them, and write the answer."""
+    X = Model.Features.matrix(rows)
     try:
         predicted, found = prediction.predict(version, X)
     except errors.PredictionOverflow:
-        services.metrics.overflows.inc()
+        behind.metrics.overflows.inc()
         raise
-    services.metrics.predicted(version.version, len(X))
-    if (shadow := services.champion.shadow) is not None:
-        services.shadow.offer(shadow, X, found)
-    return predicted
+    behind.metrics.predicted(version.version, len(X))
+    if (shadow := behind.champion.shadow) is not None:
+        behind.shadow.offer(shadow, X, found)
+    return write(predicted)
 
 
-def in_form(request: Request, answered: Answered) -> Answered:
-    """Return an answer as its caller wants it: whole, or in lines."""
-    if not lines.accepted(request.headers.get("accept", "")):
-        return answered
-    if isinstance(answered, Response):
-        answered = Prediction.model_validate_json(bytes(answered.body))
-    return lines.in_lines(answered)
+def whole(predicted: Prediction) -> Response:
+    """Return an answer as one JSON object."""
+    return Response(predicted.model_dump_json().encode(), media_type="application/json")
 
 
 async def upload(request: Request) -> AsyncIterator[UploadFile]:

@@ -6,6 +6,7 @@ become one.
 """
 
 import json
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -77,22 +78,30 @@ class Watch:
         self._reference = reference
         self._directory = directory
         self._name = uuid.uuid4().hex[:12]
-        self._waiting: list[Mapping[str, NDArray[Any]]] = []
+        example = Model.Features.matrix([Model.Features.example().values()])
+        self._names = tuple(measures(Model.Features, example))
+        # Numbers in arrays that are there already: an object for each request would take ten times the memory.
+        self._measured = np.empty((MOST_WAITING, len(self._names)), dtype=np.float32)
+        self._predicted = np.empty(MOST_WAITING, dtype=np.float64)
         self._rows = 0
+        self._lock = threading.Lock()
         self._day = _today()
         self._counts = {name: np.zeros(len(one["counts"]) + 1, dtype=np.int64) for name, one in reference.items()}
 
     def see(self, X: NDArray[Any], prediction: NDArray[Any]) -> None:
         """Note rows that were predicted, to be counted later; shapes (rows, features) and (rows,)."""
-        if self._rows < MOST_WAITING:
-            self._rows += len(X)
-            # Not the rows themselves: texts would take a lot of memory until they are counted.
-            self._waiting.append({**measures(Model.Features, X), PREDICTION: prediction})
+        if X.dtype == object:  # texts: their length is measured
+            X = np.column_stack([*measures(Model.Features, X).values()])
+        with self._lock:
+            start, end = self._rows, min(self._rows + len(X), MOST_WAITING)
+            self._measured[start:end] = X[: end - start]
+            self._predicted[start:end] = prediction[: end - start]
+            self._rows = end
 
     @property
     def waits(self) -> bool:
         """Whether there are rows to count."""
-        return bool(self._waiting)
+        return self._rows > 0
 
     def flush(self) -> None:
         """Count what waits and write the counts down.
@@ -101,17 +110,19 @@ class Watch:
             OSError: they cannot be written; they are kept and written the next time.
 
         """
-        waiting, self._waiting, self._rows = self._waiting, [], 0
+        with self._lock:
+            measured, predicted = self._measured[: self._rows].copy(), self._predicted[: self._rows].copy()
+            self._rows = 0
         if self._day != _today():
             self._day = _today()
             for counts in self._counts.values():
                 counts[:] = 0
-        if not waiting:
+        if not len(predicted):
             return
+        seen = {**dict(zip(self._names, measured.T.astype(np.float64), strict=True)), PREDICTION: predicted}
         for name, one in self._reference.items():
-            if name in waiting[0]:
-                seen = np.concatenate([part[name] for part in waiting])
-                self._counts[name] += count(seen.astype(np.float64), one)
+            if name in seen:
+                self._counts[name] += count(seen[name], one)
         self._directory.mkdir(parents=True, exist_ok=True)
         content = json.dumps({name: counts.tolist() for name, counts in self._counts.items()})
         write_durably(self._directory / f"{self._day}.{self._name}.json", content.encode())

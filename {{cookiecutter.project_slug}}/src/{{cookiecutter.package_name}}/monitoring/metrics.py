@@ -6,6 +6,7 @@ Every series has labels from a small, fixed set: whatever strangers send, the nu
 import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +104,10 @@ class Metrics:
         for counter, results in ((self.cache, ("hit", "miss", "fault")), (self.certificates, ("replaced", "refused"))):
             for result in results:
                 counter.labels(result)
+        # Looking a series up takes longer than counting in it, and there are few.
+        self._counted = cache(self.requests.labels)
+        self._timed = cache(self.seconds.labels)
+        self._rows = cache(self.rows.labels)
         self._registry = registry
         if shared:
             self._registry = CollectorRegistry()
@@ -123,12 +128,12 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered; `route` is the path's pattern, never the path itself."""
-        self.requests.labels(method if method in METHODS else "other", route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        self._counted(method if method in METHODS else "other", route, status).inc()
+        self._timed(route).observe(seconds)
 
     def predicted(self, version: str, rows: int) -> None:
         """Count rows that a version predicted."""
-        self.rows.labels(version).inc(rows)
+        self._rows(version).inc(rows)
 
     def compared(self, version: str, rows: int, disagreements: int) -> None:
         """Count rows that a shadow was compared on, and those that it would have answered otherwise."""
