@@ -247,6 +247,11 @@ def refusal(service: Service, content: bytes) -> tuple[int, dict[str, Any]]:
     head, _, body = asyncio.run(scenario()).partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head
     assert b"connection: close" in head
+    assert b"strict-transport-security: max-age=" in head
+    id_ = re.search(rb"x-request-id: ([0-9a-f]{32})", head)
+    assert id_ is not None
+    assert json.loads(body)["request_id"] == id_[1].decode()
+    assert f"[{id_[1].decode()}]" in service.log
     return int(head.split()[1]), json.loads(body)
 
 

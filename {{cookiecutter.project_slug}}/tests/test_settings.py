@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from package_name.settings import PREFIX, Settings, describe, is_loopback
+from package_name.settings import PREFIX, Settings, describe
+from package_name.values import is_loopback
 
 
 def test_the_defaults_are_for_one_machine() -> None:

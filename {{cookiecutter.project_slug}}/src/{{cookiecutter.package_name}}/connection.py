@@ -20,6 +20,8 @@ from .transport import Gathering, Outbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastapi import Response
+
 MAX_HEADERS = 100
 """Header fields of the largest request that is read."""
 MAX_PIPELINED = 16
@@ -191,7 +193,11 @@ class Connection(HttpToolsProtocol):
 
     def refuse(self, error: ServiceError) -> None:
         """Answer with a problem, whatever else was asked on this connection, and end it."""
-        self.transport.write(_answer(error))
+        from .api.envelope import refusal_of
+
+        client = self.client[0] if self.client else "-"
+        secure = self.scheme == "https"
+        self.transport.write(_whole(refusal_of(error, self._limits, client, secure=secure)))
         self.end()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, which are plain text
@@ -246,11 +252,8 @@ def _undelivered(transport: asyncio.Transport) -> bool:
     return bool(left)
 
 
-def _answer(error: ServiceError) -> bytes:
-    """Return the whole HTTP answer that stands for an error."""
-    from .api.problems import problem_response
-
-    response = problem_response(error)
-    fields = [*response.headers.items(), ("connection", "close")]
-    head = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}", *(f"{name}: {text}" for name, text in fields)]
-    return "\r\n".join([*head, "", ""]).encode() + bytes(response.body)
+def _whole(response: "Response") -> bytes:
+    """Return an answer as it goes over the wire, the last one on its connection."""
+    head = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}".encode()
+    fields = [b": ".join(header) for header in (*response.raw_headers, (b"connection", b"close"))]
+    return b"\r\n".join([head, *fields, b"", bytes(response.body)])

@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 from asyncio import AbstractEventLoop, Future, get_running_loop
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -101,18 +101,18 @@ class Request(NamedTuple):
 class AccessLog:
     """The lines of requests, written a few times a second by a thread: no request waits for who reads them."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, lose: Callable[[int], None], *, as_json: bool) -> None:
+        """Write lines as JSON or for people; `lose` is told how many nobody will read."""
+        self._lose = lose
         self._line = _json_line if as_json else _text_line
         self._waiting: list[str] = []
         self._writing: Future[None] | None = None
         self._is_due = False
-        self.lost = 0
-        """Lines that were lost because nobody read the log, or the disk was full."""
 
     def add(self, request: Request) -> None:
         """Log a request; needs a running event loop."""
         if len(self._waiting) >= MAX_WAITING:
-            self.lost += 1
+            self._lose(1)
             return
         self._waiting.append(self._line(request))
         if not self._is_due:
@@ -142,7 +142,7 @@ class AccessLog:
                 sys.stderr.write(piece)
                 sys.stderr.flush()
         except OSError:  # a full disk: there is nowhere to say so, and requests go on
-            self.lost += len(lines)
+            self._lose(len(lines))
 
 
 def _json_line(request: Request) -> str:

@@ -4,35 +4,20 @@ The name of a variable is the package's name in capitals, an underscore and the 
 read once, when a process starts, and never change after that.
 """
 
-import ipaddress
 import os
-import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, HttpUrl, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SecretsSettingsSource, SettingsConfigDict
+from pydantic import Field, HttpUrl, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SecretsSettingsSource, SettingsConfigDict
 
+from . import values
 from .keys import Scope
 
 PREFIX = f"{(__package__ or '').partition('.')[0].upper()}_"
 """What the name of every variable begins with."""
-
-SECRETS_DIR = Path("/run/secrets")
-"""Where engines that run containers put files of secrets."""
-
-PLACEHOLDERS = frozenset({"password", "changeme", "change-me", "change_me", "placeholder", "your-password"})
-"""Passwords that stand in examples, and so are none."""
-
-CRON_FIELDS = 5
-"""Fields of a cron expression: without seconds, which nobody trains by."""
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
-Names = Annotated[tuple[str, ...], NoDecode]  # read from text with commas, not from JSON
 
 
 class Settings(BaseSettings):
@@ -47,7 +32,7 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    host: str = "127.0.0.1"
+    host: values.Host = "127.0.0.1"
     """Address to listen on. Any address other than loopback needs API keys (see `keys create`)."""
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8443
@@ -68,7 +53,7 @@ class Settings(BaseSettings):
     require_key: bool = False
     """Ask for an API key on loopback too, as is right behind a reverse proxy on the same machine."""
 
-    oidc_issuer: str | None = None
+    oidc_issuer: values.Issuer | None = None
     """Address of an OpenID Connect issuer, https; its tokens are good as `Authorization: Bearer` beside API keys."""
 
     oidc_audience: str | None = None
@@ -80,22 +65,22 @@ class Settings(BaseSettings):
     oidc_scopes: dict[str, Scope] = {}
     """What values of that claim mean, as JSON: `{"data-team": "train"}`. Empty: they are scopes by name."""
 
-    rate_limit: Rate | None = "100/second"
+    rate_limit: values.Rate = "100/second"
     """Requests that a caller with a credential may send: a number per second, minute, hour or day, or `none`."""
 
-    quota: Rate | None = None
+    quota: values.Rate = None
     """Requests that such a caller may send in a longer time, such as `1000000/day`. By default any number."""
 
-    rate_limit_url: SecretStr | None = None
+    rate_limit_url: values.CounterUrl | None = None
     """Redis that counts requests: `redis://:password@host:6379/0`. By default each serving process counts its own."""
 
-    allowed_hosts: Names = ()
+    allowed_hosts: values.Names = ()
     """Host names that callers may use, with commas: `api.example.com, *.example.org`. By default any."""
 
-    trusted_proxies: Names = ()
+    trusted_proxies: values.Networks = ()
     """Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed. Every caller needs a key then."""
 
-    cors_origins: Names = ()
+    cors_origins: values.Origins = ()
     """Web pages that may call from a browser: `https://app.example.com`, with commas. By default none."""
 
     hsts_seconds: Annotated[int, Field(ge=0)] = 365 * 24 * 3600
@@ -122,16 +107,16 @@ class Settings(BaseSettings):
     keys_file: Path | None = None
     """File of the API keys. By default `keys.json` in `data_dir`."""
 
-    secrets_dir: Path = SECRETS_DIR
+    secrets_dir: values.SecretsDir = values.SECRETS_DIR
     """Directory of files that hold one setting each and are named like its variable; set in the environment alone."""
 
-    database_url: SecretStr | None = None
+    database_url: values.DatabaseUrl | None = None
     """Database of the jobs, such as `postgresql://user:password@host/name`. By default SQLite in `data_dir`."""
 
-    storage_url: SecretStr | None = None
+    storage_url: values.StorageUrl | None = None
     """Where files to score and their results are: `file:///path` or `s3://bucket/folder`. By default in `data_dir`."""
 
-    cluster_url: str | None = None
+    cluster_url: values.ClusterUrl | None = None
     """Scheduler of a Dask cluster to score files on, such as `tcp://scheduler:8786`. By default this machine alone."""
 
     score_jobs: Annotated[int, Field(ge=1, le=64)] = 2
@@ -149,7 +134,7 @@ class Settings(BaseSettings):
     dataset_url: HttpUrl | None = None
     """Where to download the training data: an archive (.zip, .tar.gz, .gz, .xz) of one CSV file; else the bundled."""
 
-    dataset_sha256: Sha256 | None = None
+    dataset_sha256: values.Sha256 | None = None
     """SHA-256 of that archive, 64 hexadecimal digits; the download is refused if it differs."""
 
     promote: Literal["always", "better", "never"] = "better"
@@ -158,13 +143,13 @@ class Settings(BaseSettings):
     promote_tolerance: Annotated[float, Field(ge=0, le=1)] = 0.01
     """How much worse than the champion's score (0 to 1) a new version may be and still serve under `better`."""
 
-    train_schedule: str | None = None
+    train_schedule: values.Schedule | None = None
     """When to train again, as a cron expression in UTC: `0 3 * * 1` is each Monday at 3. By default never by itself."""
 
     train_timeout_seconds: Annotated[float, Field(gt=0)] = 3600
     """Seconds after which a training is ended and counts as failed."""
 
-    mlflow_url: SecretStr | None = None
+    mlflow_url: values.WebUrl | None = None
     """MLflow server to record trainings with, such as `https://user:password@mlflow.example.com`. By default none."""
 
     mlflow_timeout_seconds: Annotated[float, Field(gt=0)] = 60
@@ -176,7 +161,7 @@ class Settings(BaseSettings):
     refresh_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     """Seconds between two looks at the registry for a new champion."""
 
-    cache_url: SecretStr | None = None
+    cache_url: values.CacheUrl | None = None
     """Where to keep answers, to give them again: `memory://` or `redis://:password@host/0`. By default nowhere."""
 
     cache_seconds: Annotated[float, Field(gt=0, le=86_400 * 30)] = 300
@@ -252,7 +237,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_are_known(cls, values: Any) -> Any:
+    def _names_are_known(cls, given_values: Any) -> Any:
         """Refuse a variable that looks like a setting and is none: a protection with a typo would be off."""
         names = (*os.environ, *dotenv_values(".env"), *_secret_files())
         given = {name.upper() for name in names if name.upper().startswith(PREFIX)}
@@ -260,122 +245,12 @@ class Settings(BaseSettings):
         for name in sorted(given - known):
             meant = get_close_matches(name, known, n=1)
             raise ValueError(f"there is no setting {name}{f'; did you mean {meant[0]}?' if meant else ''}")
-        return values
-
-    @field_validator("secrets_dir")
-    @classmethod
-    def _secrets_are_there(cls, directory: Path) -> Path:
-        if directory != SECRETS_DIR and not directory.is_dir():
-            raise ValueError("there is no such directory")
-        return directory
-
-    @field_validator("host")
-    @classmethod
-    def _host_is_given(cls, host: str) -> str:
-        if not host.strip():
-            raise ValueError("give an address; 0.0.0.0 listens on all of this machine's")
-        return host.strip()
-
-    @field_validator("oidc_issuer")
-    @classmethod
-    def _issuer_is_safe(cls, url: str | None) -> str | None:
-        if url is not None and not is_safe_url(url):
-            raise ValueError("must be an https address; http will do on this machine alone")
-        return url
-
-    @field_validator("allowed_hosts", "trusted_proxies", "cors_origins", mode="before")
-    @classmethod
-    def _names_are_split(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies_are_addresses(cls, proxies: Names) -> Names:
-        try:
-            for proxy in proxies:
-                ipaddress.ip_network(proxy)
-        except ValueError:
-            raise ValueError("each must be an address or a network, such as 10.0.0.0/8") from None
-        return proxies
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins_are_whole(cls, origins: Names) -> Names:
-        if not all(re.fullmatch(r"https?://[^/*?#@\s]+", origin) for origin in origins):
-            raise ValueError("each must be a scheme and a host, such as https://app.example.com, without a path")
-        return origins
-
-    @field_validator("rate_limit", "quota", mode="before")
-    @classmethod
-    def _no_limit_is_a_word(cls, rate: Any) -> Any:
-        return None if rate == "none" else rate
-
-    @field_validator("rate_limit_url")
-    @classmethod
-    def _counter_is_known(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("redis://", "rediss://", "redis+unix://")):
-            raise ValueError("must begin with redis:// or rediss://")
-        return url
-
-    @field_validator("database_url", "rate_limit_url")
-    @classmethod
-    def _password_is_real(cls, url: SecretStr | None) -> SecretStr | None:
-        """Refuse a password that was never meant to be one, as in an example that was copied."""
-        if url and (urlsplit(url.get_secret_value()).password or "").lower() in PLACEHOLDERS:
-            raise ValueError("the password is a placeholder; choose a real one")
-        return url
-
-    @field_validator("database_url")
-    @classmethod
-    def _database_is_known(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
-            raise ValueError("must begin with postgresql:// or sqlite:///")
-        return url
-
-    @field_validator("storage_url")
-    @classmethod
-    def _storage_is_known(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("file:///", "s3://", "gs://", "az://")):
-            raise ValueError("must begin with file:///, s3://, gs:// or az://")
-        return url
-
-    @field_validator("cluster_url")
-    @classmethod
-    def _cluster_is_known(cls, url: str | None) -> str | None:
-        if url and not url.startswith(("tcp://", "tls://")):
-            raise ValueError("must begin with tcp:// or tls://")
-        return url
-
-    @field_validator("train_schedule")
-    @classmethod
-    def _schedule_is_valid(cls, schedule: str | None) -> str | None:
-        if schedule is not None:
-            from croniter import croniter
-
-            if len(schedule.split()) != CRON_FIELDS or not croniter.is_valid(schedule):
-                raise ValueError("must be five fields: minute, hour, day of the month, month, day of the week")
-        return schedule
-
-    @field_validator("cache_url")
-    @classmethod
-    def _cache_is_known(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("memory://", "redis://", "rediss://")):
-            raise ValueError("must begin with memory://, redis:// or rediss://")
-        return url
-
-    @field_validator("mlflow_url")
-    @classmethod
-    def _server_is_on_the_web(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return url
+        return given_values
 
     @property
     def is_public(self) -> bool:
         """Whether other machines can reach the address to listen on."""
-        return not is_loopback(self.host)
+        return not values.is_loopback(self.host)
 
     @property
     def needs_key(self) -> bool:
@@ -401,7 +276,7 @@ class Settings(BaseSettings):
 
 
 def _secrets_dir() -> Path:
-    return Path(os.environ.get(f"{PREFIX}SECRETS_DIR", SECRETS_DIR))
+    return Path(os.environ.get(f"{PREFIX}SECRETS_DIR", values.SECRETS_DIR))
 
 
 def _secret_files() -> list[str]:
@@ -410,24 +285,6 @@ def _secret_files() -> list[str]:
         return [path.name for path in _secrets_dir().iterdir()]
     except OSError:
         return []
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address or host name can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def is_safe_url(url: str) -> bool:
-    """Tell whether nobody between can change what this address answers: https, or http on this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 def describe(error: ValidationError) -> str:

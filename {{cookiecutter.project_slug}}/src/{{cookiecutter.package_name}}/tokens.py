@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from .errors import IssuerUnavailable, NotAuthenticated
 from .keys import Caller, Scope
-from .settings import Settings, is_safe_url
+from .settings import Settings
+from .values import is_safe_url
 
 ALGORITHMS: dict[str, list[str]] = {
     "RSA": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],

@@ -89,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         keys=KeyStore(settings.keys_path),
         drain=Drain(settings.drain_seconds),
         issuer=_issuer(settings),
-        quotas=_quotas(settings),
+        quotas=_quotas(settings, measured),
         needs_key=settings.needs_key,
     )
     app = Service(
@@ -137,13 +137,13 @@ def _issuer(settings: Settings) -> "Issuer | None":
     return Issuer(settings)
 
 
-def _quotas(settings: Settings) -> "Quotas | None":
+def _quotas(settings: Settings, measured: Metrics) -> "Quotas | None":
     """Return what counts requests, if any are to be counted; its library is loaded for it alone."""
     if not settings.needs_key or not (settings.rate_limit or settings.quota):
         return None
     from .quota import Quotas
 
-    return Quotas(settings)
+    return Quotas(settings, measured.uncounted.inc)
 
 
 def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
@@ -159,7 +159,7 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         )
     app.state.access_log = None
     if settings.access_log and settings.log_level in {"debug", "info"}:
-        app.state.access_log = AccessLog(as_json=settings.log_format == "json")
+        app.state.access_log = AccessLog(metrics.unlogged.inc, as_json=settings.log_format == "json")
     app.add_middleware(Envelope, settings=settings, metrics=metrics, log=app.state.access_log)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))

@@ -11,7 +11,7 @@ from fastapi.security.base import SecurityBase
 
 from ..errors import IssuerUnavailable, KeysUnavailable, NotAllowed, NotAuthenticated, TooManyRequests
 from ..keys import LOCAL, Caller, Scope
-from ..settings import is_loopback
+from ..values import is_loopback
 from .dependencies import Services, note, services
 
 OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/openapi.json"})

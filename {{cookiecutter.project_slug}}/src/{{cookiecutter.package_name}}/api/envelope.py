@@ -8,6 +8,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
 
+from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import BadRequest, ServiceError
@@ -54,9 +55,7 @@ class Envelope:
         self._metrics = metrics
         self._log = log
         self._allows = lru_cache(maxsize=1024)(host_rule(settings.allowed_hosts))
-        self._plain = list(SECURITY)
-        hsts = (b"strict-transport-security", f"max-age={settings.hsts_seconds}".encode())
-        self._secure = [*SECURITY, hsts] if settings.hsts_seconds else self._plain
+        self._plain, self._secure = protection(settings, secure=False), protection(settings, secure=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; whatever happens inside, the answer is in form."""
@@ -94,6 +93,26 @@ class Envelope:
             caller = answer.scope["state"].get("caller", "-")
             at = (client[0] if client else "-", caller, scope["method"], scope["path"])
             self._log.add(Request(*at, answer.status, answer.size, seconds))
+
+
+def protection(settings: Settings, *, secure: bool) -> list[Header]:
+    """Return the security headers of every answer; `secure` tells whether it goes over HTTPS."""
+    hsts = (b"strict-transport-security", f"max-age={settings.hsts_seconds}".encode())
+    return [*SECURITY, hsts] if secure and settings.hsts_seconds else [*SECURITY]
+
+
+def refusal_of(error: ServiceError, settings: Settings, client: str, *, secure: bool) -> Response:
+    """Return the answer to what never became a request, in the same envelope, and log it."""
+    id_ = os.urandom(16).hex()
+    token = request_id.set(id_)
+    try:
+        log.info("%s was refused: %s", client, error.title)
+        response = problem_response(error)
+    finally:
+        request_id.reset(token)
+    about = [(b"x-request-id", id_.encode()), *protection(settings, secure=secure), *DEFAULTS.values()]
+    response.raw_headers.extend(about)
+    return response
 
 
 class Answer:

@@ -10,6 +10,8 @@ from ..about import about
 from ..settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from limits import RateLimitItem
     from limits.aio.storage import RedisStorage
 
@@ -40,7 +42,8 @@ class Quotas:
     know. Requests go on when Redis does not answer; each process then counts its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, fail: "Callable[[], None]") -> None:
+        """Count as the settings say; `fail` is called whenever Redis does not answer."""
         from limits import parse
         from limits.aio.storage import MemoryStorage
 
@@ -53,8 +56,7 @@ class Quotas:
         if settings.rate_limit_url is not None:
             self._connect(settings.rate_limit_url.get_secret_value())
         self._paused_until = 0.0
-        self.failures = 0
-        """How often Redis did not answer."""
+        self._fail = fail
 
     def _connect(self, url: str) -> None:
         """Make ready to count in Redis; the first connection is made by the first request."""
@@ -109,7 +111,7 @@ class Quotas:
             why = "an answer that is no number"
         except (StorageError, OSError, TimeoutError, ValueError) as error:
             why = type(error).__name__
-        self.failures += 1
+        self._fail()
         self._paused_until = time.monotonic() + PAUSE_SECONDS
         log.warning("requests are counted by each process for itself: Redis does not answer (%s)", why)
         return None

@@ -82,6 +82,16 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        self.uncounted = Counter(
+            "quota_faults",
+            "How often Redis did not answer, so that the process counted its callers' requests by itself for a while.",
+            registry=registry,
+        )
+        self.unlogged = Counter(
+            "access_log_lines_lost",
+            "Lines of the access log that were lost, because nobody read them or the disk was full.",
+            registry=registry,
+        )
         self.version = Gauge(
             "serving_version",
             "Number of the version that each serving process serves; 0 if none.",
@@ -117,7 +127,7 @@ class Metrics:
     def families(self) -> list[Family]:
         """List all metrics."""
         traffic = [self.requests, self.seconds, self.rows, self.overflows, self.cache, self.shadow, self.disagreements]
-        ends = [self.connections, self.certificates]
+        ends = [self.connections, self.certificates, self.uncounted, self.unlogged]
         own = [*traffic, *ends, self.version, self.memory, self.cpu]
         drift = _DriftCollector(tuple).collect()
         return [
