@@ -21,6 +21,8 @@ from package_name.serving.champion import Served
 from package_name.serving.registry import Registry
 from package_name.settings import PREFIX, Settings
 
+from database import speaking_postgresql
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
@@ -39,6 +41,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(models_dir=root / "models", data_dir=root / "var", _env_file=None)
     train_now(settings, {}, "always", lambda _progress, _phase: None)
     return settings
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """URL of a PostgreSQL server."""
+    with speaking_postgresql() as url:
+        if url is None:
+            pytest.skip("install PostgreSQL, or set TEST_DATABASE_URL to the URL of a server, to test on it, too")
+        yield url
 
 
 @pytest.fixture

@@ -221,12 +221,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest.fixture
-def server() -> URL:
+def server(postgresql: str) -> URL:
     """A PostgreSQL server."""
-    url = os.environ.get("TEST_DATABASE_URL")
-    if url is None:
-        pytest.skip("set TEST_DATABASE_URL to the URL of a PostgreSQL server to test on it, too")
-    return make_url(url)
+    return make_url(postgresql)
 
 
 def test_predictions_go_on_without_the_database_and_jobs_return_with_it(

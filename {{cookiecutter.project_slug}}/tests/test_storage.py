@@ -33,7 +33,7 @@ def test_what_is_written_is_read_listed_and_removed(storage: Storage) -> None:
     storage.write("one/b", b"0123456789")
     storage.write("one/a", b"")
     storage.write("two/c", b"x")
-    assert storage.list("one") == ["a", "b"]
+    assert storage.paths("one") == ["a", "b"]
     assert storage.size("one/b") == 10
     assert storage.read("one/b") == b"0123456789"
     assert storage.read("one/b", 2, 5) == b"234"
@@ -41,7 +41,7 @@ def test_what_is_written_is_read_listed_and_removed(storage: Storage) -> None:
     storage.write("one/b", b"again")
     assert storage.read("one/b") == b"again"
     storage.remove("one")
-    assert (storage.list("one"), storage.list("two"), storage.list("none")) == ([], ["c"], [])
+    assert (storage.paths("one"), storage.paths("two"), storage.paths("none")) == ([], ["c"], [])
 
 
 def test_a_large_object_is_written_and_read_in_pieces(storage: Storage) -> None:
@@ -49,7 +49,7 @@ def test_a_large_object_is_written_and_read_in_pieces(storage: Storage) -> None:
     with storage.writer("large") as file:
         for _ in range(3):
             file.write(piece)
-        assert storage.list("") == []  # it is there as a whole or not at all
+        assert storage.paths("") == []  # it is there as a whole or not at all
     assert storage.size("large") == 3 * PIECE
     assert b"".join(storage.pieces("large", 1, 3 * PIECE - 1)) == (piece * 3)[1:-1]
     with storage.reader("large") as file:
@@ -74,7 +74,7 @@ def test_an_object_whose_writer_fails_is_not_there(storage: Storage) -> None:
 
     with pytest.raises(DiskFull):
         asyncio.run(storage.receive("half", pieces()))
-    assert storage.list("") == []
+    assert storage.paths("") == []
 
 
 def test_what_is_not_there_is_told_as_of_a_file(storage: Storage) -> None:

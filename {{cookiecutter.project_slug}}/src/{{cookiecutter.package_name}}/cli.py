@@ -135,7 +135,7 @@ def _add_keys(commands: Any) -> None:
     actions = _add_group(commands, "keys", "make, list and revoke API keys")
     command = _add(actions, "create", create_key, "make a key, and print it this once")
     command.add_argument("owner", help="who will use it")
-    scopes = ["predict", "train", "metrics", "admin"]
+    scopes = ["predict", "batch", "train", "metrics", "admin"]
     command.add_argument(
         "--scope", action="append", choices=scopes, required=True, help="what it is good for; repeatable"
     )
@@ -235,7 +235,7 @@ def score(settings: "Settings", *, source: str, target: str, overwrite: bool) ->
     from .jobs.score.foreground import place_of, score_now
 
     there = place_of(target)
-    if not overwrite and there.path in there.storage.list(""):
+    if not overwrite and there.path in there.storage.paths(""):
         raise BadInput(f"{target} is there already. Choose another name, or say --overwrite.")
     with Bar(sys.stderr) as bar:
         _print(score_now(settings, source, target, settings.cluster_url, bar.show))

@@ -35,7 +35,8 @@ The tree::
         ├── KeysUnavailable ............. keys-unavailable
         ├── IssuerUnavailable ........... issuer-unavailable
         ├── JobsUnavailable ............. jobs-unavailable
-        └── StorageUnavailable .......... storage-unavailable
+        ├── StorageUnavailable .......... storage-unavailable
+        └── ClusterUnavailable .......... cluster-unavailable
 
 The API turns each into `application/problem+json` (RFC 9457) in one handler; the command line prints its detail.
 """
@@ -309,6 +310,13 @@ class StorageUnavailable(Unavailable):
 
     slug = "storage-unavailable"
     title = "Storage unavailable"
+
+
+class ClusterUnavailable(Unavailable):
+    """The cluster that files are scored on cannot be reached."""
+
+    slug = "cluster-unavailable"
+    title = "Cluster unavailable"
 
 
 class KeysUnavailable(Unavailable):

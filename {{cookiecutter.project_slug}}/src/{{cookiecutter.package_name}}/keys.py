@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from .durable import locked, write_durably
 from .errors import KeysUnavailable
 
-Scope = Literal["predict", "train", "metrics", "admin"]
+Scope = Literal["predict", "batch", "train", "metrics", "admin"]
 """What a caller may do."""
 
 

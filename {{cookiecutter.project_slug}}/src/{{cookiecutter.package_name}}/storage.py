@@ -5,8 +5,8 @@ An object is written as a whole or not at all: to a temporary name that is then 
 
 import io
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -17,6 +17,7 @@ from .durable import free_bytes
 from .errors import DiskFull, StorageUnavailable
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Any
 
     from obstore.store import ObjectStore
@@ -76,10 +77,10 @@ class Storage:
                 return bytes(obstore.get(_store(self.url), path).bytes())[start:]
             return bytes(obstore.get_range(_store(self.url), path, start=start, end=end)) if end > start else b""
 
-    def pieces(self, path: str, start: int, end: int) -> Iterator[bytes]:
-        """Read the bytes of an object from `start` up to `end`, one piece after the other."""
-        for place in range(start, end, PIECE):
-            yield self.read(path, place, min(place + PIECE, end))
+    def pieces(self, path: str, start: int, end: int, size: int = PIECE) -> Iterator[bytes]:
+        """Read the bytes of an object from `start` up to `end`, one piece of this size after the other."""
+        for place in range(start, end, size):
+            yield self.read(path, place, min(place + size, end))
 
     def reader(self, path: str) -> IO[bytes]:
         """Open an object to read here and there."""
@@ -90,18 +91,46 @@ class Storage:
 
     def size(self, path: str) -> int:
         """Return the bytes of an object."""
+        return self.facts(path)[0]
+
+    def facts(self, path: str) -> tuple[int, str]:
+        """Return the bytes of an object, and what changes whenever it is written anew."""
         import obstore
 
         with faults_translated():
-            return int(obstore.head(_store(self.url), path)["size"])
+            found = obstore.head(_store(self.url), path)
+        return found["size"], found["e_tag"] or f'"{found["last_modified"].timestamp()}"'
 
-    def list(self, prefix: str) -> list[str]:
+    def paths(self, prefix: str) -> Sequence[str]:
         """List the objects whose path is in a folder, in order, without that folder's name."""
         import obstore
 
         with faults_translated():
             found = obstore.list(_store(self.url), prefix).collect()
         return sorted(one["path"].removeprefix(f"{prefix}/") for one in found)
+
+    def written(self, prefix: str) -> Sequence[tuple[str, "datetime"]]:
+        """List the objects in a folder, each with the time when it was written."""
+        import obstore
+
+        with faults_translated():
+            found = obstore.list(_store(self.url), prefix).collect()
+        return [(one["path"].removeprefix(f"{prefix}/"), one["last_modified"]) for one in found]
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """List the folders in a folder."""
+        import obstore
+
+        with faults_translated():
+            found = obstore.list_with_delimiter(_store(self.url), prefix)["common_prefixes"]
+        return sorted(path.rpartition("/")[2] for path in found)
+
+    def remove_one(self, path: str) -> None:
+        """Remove an object, if it is there."""
+        import obstore
+
+        with faults_translated(), suppress(FileNotFoundError):
+            obstore.delete(_store(self.url), path)
 
     def remove(self, prefix: str) -> None:
         """Remove a folder, and what an interrupted writer left in it."""
@@ -111,7 +140,7 @@ class Storage:
             shutil.rmtree(self.directory / prefix, ignore_errors=True)
             return
         with faults_translated():
-            obstore.delete(_store(self.url), [f"{prefix}/{path}" for path in self.list(prefix)])
+            obstore.delete(_store(self.url), [f"{prefix}/{path}" for path in self.paths(prefix)])
 
     def check_room(self, needed: int, least: int) -> None:
         """Raise `DiskFull` if after `needed` bytes more fewer than `least` would be free; a bucket has no end."""

@@ -21,6 +21,7 @@ def record(**changes: Any) -> Any:
         "name": "train",
         "status": "PENDING",
         "attributes": None,
+        "authenticated_user": None,
         "created_at": 1_700_000_000_123,
         "dequeued_at": 1_700_000_001_000,
         "completed_at": None,

@@ -1,105 +1,17 @@
 """The worker as its users run it: real processes that are killed, stopped and started again."""
 
-import os
 import random
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
 from package_name.errors import JobFinished
-from package_name.jobs.job import Job
-from package_name.jobs.store import Jobs
 from package_name.ml import Model
-from package_name.serving.registry import Registry
-from package_name.settings import PREFIX, Settings
+from package_name.settings import PREFIX
 
-PATIENCE = 40
-"""Seconds to wait for something that takes a moment on a slow machine."""
-
-T = TypeVar("T")
-
-FAKE_TRAINING = Path(__file__).parent / "fake_training"
-
-
-class Bench:
-    """Workers on one database, and the side that submits."""
-
-    def __init__(self, settings: Settings, model: Path) -> None:
-        self.settings = settings
-        self.jobs = Jobs(settings)
-        self.registry = Registry(settings.models_dir, Model.name)
-        self.workers: list[subprocess.Popen[bytes]] = []
-        self.log = settings.data_dir.parent / "log"
-        self.connections = settings.data_dir.parent / "connections"
-        self.environment = os.environ | {
-            f"{PREFIX}DATA_DIR": str(settings.data_dir),
-            f"{PREFIX}MODELS_DIR": str(settings.models_dir),
-            f"{PREFIX}DATABASE_URL": settings.jobs_url(),
-            "PYTHONPATH": str(FAKE_TRAINING),
-            "FAKE_TRAINING_MODEL": str(model),
-            "FAKE_TRAINING_CONNECTIONS": str(self.connections),
-        }
-
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
-        with self.log.open("ab") as log:
-            worker = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "package_name", "worker", *arguments],
-                env=self.environment | environment,
-                stdin=subprocess.PIPE,
-                stderr=log,
-            )
-        self.workers.append(worker)
-        return worker
-
-    def submit(self, **hyperparameters: Any) -> str:
-        return self.jobs.submit("train", {"hyperparameters": hyperparameters}).id
-
-    def wait(self, job_id: str, *states: str, progress: float = 0.0, seconds: float = PATIENCE) -> Job:
-        def there() -> Job | None:
-            job = self.jobs.get(job_id)
-            return job if job.state in states and job.progress >= progress else None
-
-        return wait_for(there, f"job to be {states}, is {self.jobs.get(job_id)}", seconds)
-
-    def children(self, worker: "subprocess.Popen[bytes]") -> list[int]:
-        tasks = Path(f"/proc/{worker.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
-
-    def close(self) -> None:
-        for worker in self.workers:
-            worker.kill()
-            worker.communicate()
-        self.jobs.close()
-
-
-def wait_for(found: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if result := found():
-            return result
-        time.sleep(0.02)
-    pytest.fail(f"waited {seconds} s for {what}")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-@pytest.fixture
-def bench(settings: Settings, trained: Settings) -> Iterator[Bench]:
-    bench = Bench(settings, trained.models_dir.resolve() / Model.name / "1")
-    yield bench
-    bench.close()
+from bench import Bench, is_alive, wait_for
 
 
 def test_a_real_training_is_published_and_promoted_once(bench: Bench) -> None:

@@ -27,7 +27,7 @@ from ..serving.champion import Champion
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
-from . import auth, docs, health, jobs, methods, metrics, models, predict, problems, traffic
+from . import auth, batches, docs, health, jobs, methods, metrics, models, predict, problems, results, traffic
 from .compression import Compression
 from .concurrency import Concurrency
 from .dependencies import Services
@@ -107,12 +107,16 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.components = _components(settings)
     app.state.services = services
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.max_body_bytes, max_bytes_at={"/batches": settings.max_upload_bytes}
+    )
     app.add_middleware(Concurrency, limit=settings.max_concurrent_requests)
     _wrap(app, settings, services.metrics)
     problems.install(app)
     predict.install(app, settings.max_rows)
     app.include_router(jobs.router)
+    app.include_router(batches.router)
+    app.include_router(results.router)
     app.include_router(models.router)
     app.include_router(traffic.router)
     app.include_router(health.router)
@@ -154,8 +158,24 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["DELETE", "GET", "HEAD", "POST", "PUT"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-API-Key"],
-            expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-None-Match",
+                "If-Range",
+                "Range",
+                "X-API-Key",
+            ],
+            expose_headers=[
+                "Content-Range",
+                "ETag",
+                "Location",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "X-Request-ID",
+            ],
         )
     app.state.access_log = None
     if settings.access_log and settings.log_level in {"debug", "info"}:
@@ -207,6 +227,7 @@ def _components(settings: Settings) -> dict[str, Any]:
     models: list[Any] = [
         (predict_request(settings.max_rows), "validation"),
         (Model.Hyperparameters, "validation"),
+        (batches.Source, "validation"),
         (problems.Problem, "serialization"),
     ]
     schemas: dict[str, Any] = models_json_schema(models, ref_template="#/components/schemas/{model}")[1]["$defs"]

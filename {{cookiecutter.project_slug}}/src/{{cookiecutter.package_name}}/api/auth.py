@@ -37,21 +37,21 @@ SCHEMES: dict[str, SecurityBase] = {
 _is_loopback = lru_cache(maxsize=64)(is_loopback)
 
 
-def require(scope: Scope | None) -> Any:
-    """Return a dependency that lets only callers pass who may do `scope`, and that is worth the `Caller`.
+def require(*scopes: Scope) -> Any:
+    """Return a dependency that lets only callers pass who may do one of these, and that is worth the `Caller`.
 
     `dependencies=[require("train")]` guards a router; an endpoint that asks who calls takes a parameter
-    `caller: Annotated[Caller, require("train")]`. Both together are one check. Without a scope, any caller passes.
+    `caller: Annotated[Caller, require("train")]`. Both together are one check. Without scopes, any caller passes.
     """
-    return Depends(_check(scope))
+    return Depends(_check(scopes))
 
 
 @cache  # the framework calls a dependency once in a request, if it is the same function
-def _check(scope: Scope | None) -> Callable[..., Awaitable[Caller]]:
+def _check(scopes: tuple[Scope, ...]) -> Callable[..., Awaitable[Caller]]:
     async def check(request: Request) -> Caller:
         caller = await _admit(request)
-        if scope is not None and not caller.allows(scope):
-            raise NotAllowed(f"This credential is not good for the scope {scope}.")
+        if scopes and not any(map(caller.allows, scopes)):
+            raise NotAllowed(f"This credential is not good for the scope {' or '.join(scopes)}.")
         return caller
 
     return check

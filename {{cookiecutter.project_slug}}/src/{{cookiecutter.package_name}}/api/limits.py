@@ -1,5 +1,7 @@
 """Limits on what a stranger can send."""
 
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,17 +17,20 @@ class BodyLimit:
     FastAPI's own limit answers in plain text for an announced length; this one leaves the answer to the error handler.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_bytes_at: Mapping[str, int] | None = None) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.max_bytes_at = max_bytes_at or {}
+        """Limits of single paths."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with a body that ends in an error where it becomes too large."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        max_bytes = self.max_bytes_at.get(scope["path"], self.max_bytes)
         for name, value in scope["headers"]:
-            if name == b"content-length" and int(value[:MAX_DIGITS]) > self.max_bytes:
+            if name == b"content-length" and int(value[:MAX_DIGITS]) > max_bytes:
                 await self.app(scope, _too_large, send)
                 return
         received = 0
@@ -34,7 +39,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_bytes:
+            if received > max_bytes:
                 raise HTTPException(TOO_LARGE)
             return message
 

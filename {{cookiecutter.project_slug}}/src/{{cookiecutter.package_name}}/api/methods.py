@@ -19,7 +19,7 @@ def install(app: FastAPI) -> None:
             methods.setdefault(route.path, {"OPTIONS"}).update(route.methods)
     app.state.methods = [(compile_path(path)[0], known) for path, known in methods.items()]
     for path in methods:
-        guard = [] if path in OPEN else [require(None)]
+        guard = [] if path in OPEN else [require()]
         app.add_api_route(path, options, methods=["OPTIONS"], dependencies=guard, include_in_schema=False)
 
 

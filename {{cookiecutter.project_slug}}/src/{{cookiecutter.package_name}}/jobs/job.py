@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,7 @@ from .. import errors
 if TYPE_CHECKING:
     from dbos import WorkflowStatus
 
-KINDS = ("train",)
+KINDS = ("train", "score")
 """The kinds of jobs. Each is the name of a workflow and of the queue it waits in."""
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -43,9 +43,13 @@ class Job(BaseModel):
                 {
                     "id": "5f0c9d3f4a5e4c1f8d1b7a3e2c6b9f04",
                     "kind": "train",
+                    "owner": "key:ada",
                     "state": "succeeded",
                     "done": True,
                     "progress": 1.0,
+                    "rows": None,
+                    "rejected": None,
+                    "rows_per_second": None,
                     "created_at": "2026-01-31T12:00:00.123Z",
                     "started_at": "2026-01-31T12:00:00.301Z",
                     "finished_at": "2026-01-31T12:00:04.518Z",
@@ -59,8 +63,11 @@ class Job(BaseModel):
     id: str
     """Identifies the job: 32 hexadecimal digits."""
 
-    kind: str
-    """What is done: `train`."""
+    kind: Literal["train", "score"]
+    """What is done: `train` makes a new version, `score` predicts the rows of a file."""
+
+    owner: str | None
+    """Who asked for it; nobody where no credential is asked for, or if the schedule did."""
 
     state: State
     """`queued` until a worker takes it up, and again if that worker is lost."""
@@ -70,6 +77,15 @@ class Job(BaseModel):
 
     progress: float
     """Part of the work that is done, from 0 to 1. Never falls."""
+
+    rows: int | None
+    """Rows that were scored so far, if that is what it does."""
+
+    rejected: int | None
+    """Rows that could not be scored so far."""
+
+    rows_per_second: int | None
+    """Rows that are worked on in a second: lately, or in all once it has succeeded."""
 
     created_at: datetime
     """When the job was submitted (UTC)."""
@@ -103,17 +119,23 @@ def job_from(record: "WorkflowStatus") -> Job:
     """Translate the library's record of a job."""
     state = STATES[record.status]
     notes = record.attributes or {}
+    output = record.output if state == "succeeded" else None
+    counts = notes | (output or {})
     return Job(
         id=record.workflow_id,
-        kind=record.name,
+        kind=cast("Literal['train', 'score']", record.name),
+        owner=record.authenticated_user or None,
         state=state,
         done=state not in {"queued", "running"},
         progress=1.0 if state == "succeeded" else notes.get("progress", 0.0),
+        rows=counts.get("rows"),
+        rejected=counts.get("rejected"),
+        rows_per_second=counts.get("rows_per_second"),
         created_at=moment(record.created_at or 0),
         # The library forgets when a cancelled or recovered job started, so the worker notes it.
         started_at=moment(notes.get("started_at", record.dequeued_at)),
         finished_at=moment(record.completed_at),
-        result=record.output if state == "succeeded" else None,
+        result=output,
         error=failure(record.status, record.error) if state == "failed" else None,
     )
 

@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from .clock import set_sqlite_clock
 from .job import KINDS, STATES, Job, JobPage, job_from
 
 if TYPE_CHECKING:
-    from dbos import DBOSClient, WorkflowStatus
+    from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
 
 PATIENCE = 2.0
 """Seconds to wait for the database."""
@@ -64,21 +64,39 @@ class Jobs:
         self._opening = threading.Lock()
         self._calls = threading.BoundedSemaphore(CALLS)
 
-    def submit(self, kind: str, arguments: Mapping[str, Any], idempotency_key: str | None = None) -> Job:
-        """Queue a job and return it; the same idempotency key always names the same job.
+    def submit(  # noqa: PLR0913 - all of it is kept with the job
+        self,
+        kind: str,
+        arguments: Mapping[str, Any],
+        idempotency_key: str | None = None,
+        *,
+        owner: str | None = None,
+        notes: Mapping[str, Any] | None = None,
+        delay: float = 0,
+    ) -> Job:
+        """Queue a job of an owner, for `delay` seconds from now, and return it.
 
-        Keys of different callers meet here, so a caller's name belongs into the key. Raises `DiskFull` if there is too
-        little room for what a job makes.
+        The same idempotency key of the same owner always names the same job. Raises `DiskFull` if there is too little
+        room for what a job makes.
         """
-        job_id = uuid.uuid4().hex if idempotency_key is None else _id_for(kind, idempotency_key)
-        if not self._has_room():
+        job_id = uuid.uuid4().hex if idempotency_key is None else id_for(kind, idempotency_key, owner)
+        try:
+            self.check_room()
+        except DiskFull:
             with suppress(JobNotFound, JobsUnavailable):
                 if idempotency_key is not None:
                     return self.get(job_id)  # it was taken while there was room
-            raise DiskFull("There is too little room on the disk for what a job makes. Try again later.")
+            raise
 
         def enqueue(client: "DBOSClient") -> Job:
-            client.enqueue({"workflow_name": kind, "queue_name": kind, "workflow_id": job_id}, dict(arguments))
+            options: EnqueueOptions = {"workflow_name": kind, "queue_name": kind, "workflow_id": job_id}
+            if owner is not None:
+                options["authenticated_user"] = owner
+            if notes:
+                options["attributes"] = dict(notes)
+            if delay > 0:
+                options["delay_seconds"] = delay
+            client.enqueue(options, dict(arguments))
             return job_from(_find(client, job_id))
 
         return self._ask(enqueue)
@@ -87,13 +105,29 @@ class Jobs:
         """Look a job up; raise `JobNotFound` if there is none of that id."""
         return job_from(self.record(job_id))
 
-    def list(self, limit: int = 50, cursor: str | None = None) -> JobPage:
-        """List jobs, newest first; `cursor` is that of the page before.
+    def find(self, kind: str, idempotency_key: str | None, owner: str | None) -> Job | None:
+        """Look up the job that an owner's key names, if there is one already.
+
+        Without a key there is none; the database is asked all the same, so that it is known to answer.
+        """
+        job_id = uuid.uuid4().hex if idempotency_key is None else id_for(kind, idempotency_key, owner)
+        with suppress(JobNotFound):
+            return self.get(job_id)
+        return None
+
+    def note_of(self, job_id: str, name: str) -> Any:
+        """Return a note on a job."""
+        return (self.record(job_id).attributes or {}).get(name)
+
+    def list(self, limit: int = 50, cursor: str | None = None, owner: str | None = None) -> JobPage:
+        """List jobs, of one owner if it is named, newest first; `cursor` is that of the page before.
 
         Raises `BadInput` for a cursor that no page gave.
         """
         place = None if cursor is None else _read_cursor(cursor)
-        records = self._ask(lambda client: _records(client, limit + 1, place))  # one more shows whether a page follows
+        records = self._ask(
+            lambda client: _records(client, limit + 1, place, owner)
+        )  # one more shows whether a page follows
         page = records[:limit]
         return JobPage(jobs=[job_from(record) for record in page], cursor=_cursor(page) if records[limit:] else None)
 
@@ -119,6 +153,10 @@ class Jobs:
     def note(self, job_id: str, notes: Mapping[str, Any]) -> None:
         """Write notes on a job, such as its progress, for the worker."""
         self._ask(lambda client: client.update_workflow_attributes(job_id, dict(notes), merge=True))
+
+    def delayed(self, kind: str) -> Sequence["WorkflowStatus"]:
+        """List the jobs of a kind that wait for their time, for the worker."""
+        return self._ask(lambda client: client.list_workflows(name=kind, status="DELAYED", load_input=False))
 
     def executors(self) -> set[str]:
         """Name the workers, living or dead, that have taken up jobs and not finished them."""
@@ -147,10 +185,12 @@ class Jobs:
         if client is not None:
             client.destroy()
 
-    def _has_room(self) -> bool:
+    def check_room(self) -> None:
+        """Raise `DiskFull` if there is too little room for what a job makes."""
         settings = self._settings
         least = min(map(free_bytes, (settings.models_dir.resolve(), settings.data_dir.resolve())))
-        return least >= settings.min_free_bytes
+        if least < settings.min_free_bytes:
+            raise DiskFull("There is too little room on the disk for what a job makes. Try again later.")
 
     def _ask(self, question: "Callable[[DBOSClient], T]") -> T:
         """Put a question to the database, in a thread that is left behind if no answer comes in time.
@@ -212,8 +252,8 @@ def _connect(settings: Settings) -> "DBOSClient":
         retry_connection_errors=False,
     )
     # Before a worker starts, which would otherwise need another second to find a new queue.
-    for kind in KINDS:
-        client.register_queue(kind, global_concurrency=1, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+    client.register_queue("train", global_concurrency=1, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+    client.register_queue("score", worker_concurrency=settings.score_jobs, polling_interval_sec=POLL_SECONDS)
     return client
 
 
@@ -249,13 +289,16 @@ def _unfinished(client: "DBOSClient") -> "list[WorkflowStatus]":
     return client.list_workflows(name=list(KINDS), status=states, load_input=False, load_output=False)
 
 
-def _id_for(kind: str, idempotency_key: str) -> str:
-    return hashlib.sha256(f"{kind}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def id_for(kind: str, idempotency_key: str, owner: str | None) -> str:
+    """Return the id of the job that an owner's key names."""
+    return hashlib.sha256(f"{kind}\0{owner}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _records(client: "DBOSClient", limit: int, place: tuple[int, str] | None) -> "list[WorkflowStatus]":
+def _records(
+    client: "DBOSClient", limit: int, place: tuple[int, str] | None, owner: str | None
+) -> "list[WorkflowStatus]":
     """List jobs, newest first, from after a place: the moment and the id of the last job seen."""
-    ask = partial(client.list_workflows, name=list(KINDS), sort_desc=True, load_input=False)
+    ask = partial(client.list_workflows, name=list(KINDS), sort_desc=True, load_input=False, user=owner)
     if place is None:
         return ask(limit=limit)
     moment, last_id = place

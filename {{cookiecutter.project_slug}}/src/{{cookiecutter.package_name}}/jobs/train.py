@@ -1,36 +1,24 @@
 """The train job: a candidate is made in a child process, then published, then promoted if the policy says so."""
 
-import logging
 import shutil
 import threading
-import time
 import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import JobNotFound, JobsUnavailable, TrainingFailed
+from ..errors import JobNotFound, TrainingFailed
 from ..ml import Model
 from ..monitoring.jobs import JobMetrics
 from ..serving.registry import Policy, Registry
 from ..settings import Settings
-from .candidate import TICK_SECONDS, ChildKilled, Report, run_in_child, train_here
+from .candidate import ChildKilled, Report, run_in_child, train_here
+from .claim import WORKER_TRIES, Claim
 from .lease import FileLeases, turn
 from .store import Jobs
 from .tracking import track
 
-if TYPE_CHECKING:
-    from dbos import WorkflowStatus
-
 KILLED_TRIES = 3
 """How often a training is tried whose process is killed each time."""
-
-WORKER_TRIES = 5
-"""How often a job is taken up again whose worker died."""
-
-REPORT_SECONDS = 1.0
-"""Shortest time between two notes of a job's progress, in seconds."""
-
-log = logging.getLogger(__name__)
 
 
 def train_now(
@@ -139,60 +127,3 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
         decision = DBOS.run_step({"name": "promote"}, consider, settings, version, arguments.get("promote"))
         tracking = DBOS.run_step({"name": "track"}, send, version)
         return {"version": version, **decision, "metrics": metrics, **tracking}
-
-
-class Abandoned(BaseException):
-    """The job is no longer this process's. Not an `Exception`, which the library would record as the job's failure."""
-
-
-class Claim:
-    """A worker's hold on a job that it runs: whether it still stands, and the progress shown meanwhile."""
-
-    def __init__(self, jobs: Jobs, job_id: str, stopping: threading.Event) -> None:
-        self.job_id = job_id
-        self._jobs = jobs
-        self._stopping = stopping
-        record = jobs.record(job_id)
-        notes = record.attributes or {}
-        self._mark = _mark(record)
-        self._shown: float = notes.get("progress", 0.0)
-        self._shown_at = 0.0
-        self._phase = ""
-        if "started_at" not in notes:
-            jobs.note(job_id, {"started_at": record.dequeued_at})
-
-    def check(self) -> None:
-        """Raise `Abandoned` if the worker is to stop, the job was cancelled or another worker has it."""
-        if self._stopping.is_set():
-            raise Abandoned
-        try:
-            record = self._jobs.record(self.job_id)
-        except JobsUnavailable:
-            return  # the training goes on while the database is away
-        if record.status != "PENDING" or _mark(record) != self._mark:
-            log.info("Job %s is no longer ours (%s)", self.job_id, record.status)
-            raise Abandoned
-
-    def wait(self) -> None:
-        """Let a moment pass, as long as the hold stands."""
-        self.check()
-        time.sleep(TICK_SECONDS)
-
-    def report(self, progress: float, phase: str) -> None:
-        """Show progress, from 0 to 1, at most once a second and never less than before."""
-        if phase != self._phase:
-            self._phase = phase
-            log.info("Job %s: %s", self.job_id, phase)
-        now = time.monotonic()
-        if progress <= self._shown or now < self._shown_at + REPORT_SECONDS:
-            return
-        self._shown, self._shown_at = progress, now
-        try:
-            self._jobs.note(self.job_id, {"progress": min(progress, 1.0)})
-        except JobsUnavailable:
-            log.warning("The progress of job %s could not be noted", self.job_id)
-
-
-def _mark(record: "WorkflowStatus") -> tuple[Any, ...]:
-    """Return what changes whenever a job is taken up."""
-    return record.executor_id, record.dequeued_at, record.recovery_attempts

@@ -6,13 +6,14 @@ import os
 import signal
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from ..errors import JobsUnavailable, ServiceError
+from ..errors import DiskFull, JobsUnavailable, ServiceError, Unavailable
 from ..logs import PACKAGE
 from ..monitoring.jobs import JobMetrics
 from ..settings import Settings
-from . import store, train
+from . import batch, claim, expiry, schedule, store, train
 from .candidate import ChildKilled
 from .clock import set_sqlite_clock
 from .lease import NAME, FileLeases, Leases, PostgresLeases, take_lowest
@@ -49,7 +50,8 @@ def run(settings: Settings, metrics: JobMetrics, *, exit_with_parent: bool = Fal
     name = take_lowest(leases)
     _launch(settings, jobs, name, stopping, metrics)
     log.info("Worker %s is ready", name)
-    _watch(jobs, leases, name, stopping)
+    chores = (schedule.Schedule(settings, jobs), expiry.Expiry(settings, jobs))
+    _watch(jobs, leases, name, stopping, chores)
     _stop(jobs, name)
     leases.close()
     log.info("Worker %s has stopped", name)
@@ -91,7 +93,7 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
     library = logging.getLogger("dbos")
     library.addHandler(logging.NullHandler())  # or it would write to the terminal in a format of its own
     brief = Brief()
-    for logger in (library, log, train.log, store.log):
+    for logger in (library, log, claim.log, store.log):
         logger.addFilter(brief)
     set_sqlite_clock()
     DBOS(
@@ -107,6 +109,7 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
         }
     )
     train.register(settings, jobs, stopping, metrics)
+    batch.register(settings, jobs, stopping, metrics)
     DBOS.launch()
 
 
@@ -138,8 +141,15 @@ class Brief(logging.Filter):
         return True
 
 
-def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event) -> None:
-    """Take up the jobs of dead workers until it is time to stop."""
+class Chore(Protocol):
+    """Something to see to now and then."""
+
+    def keep(self) -> None:
+        """See to it."""
+
+
+def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event, chores: Sequence[Chore]) -> None:
+    """Take up the jobs of dead workers, and see to what is to be seen to, until it is time to stop."""
     suspects: set[str] = set()
     while not stopping.wait(SWEEP_SECONDS):
         try:
@@ -147,8 +157,10 @@ def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event) -> 
                 log.error("Worker %s stops: its connection broke, and meanwhile another worker took its name", name)
                 os.kill(os.getpid(), signal.SIGTERM)
             suspects = _adopt(jobs, leases, name, suspects)
-        except JobsUnavailable as error:
-            log.warning("Cannot look for jobs of dead workers. %s", error)
+            for chore in chores:
+                chore.keep()
+        except (DiskFull, Unavailable) as error:
+            log.warning("Cannot look for jobs of dead workers, and for what is due. %s", error)
 
 
 def _adopt(jobs: Jobs, leases: Leases, name: str, suspects: set[str]) -> set[str]:

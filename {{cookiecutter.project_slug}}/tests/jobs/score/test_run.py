@@ -92,8 +92,6 @@ def test_a_file_of_many_parts_gives_what_the_same_rows_in_one_give(
     if parquet_rows is not None:
         parquet.write_table(parquet_rows, path, row_group_size=100)
         monkeypatch.setattr(cut, "PART_ROWS", 250)
-    # Bytes are read in pieces that end anywhere, also within a cell.
-    monkeypatch.setattr("package_name.storage.PIECE", 1009)
     score(path, tmp_path / f"many.{form}")
     assert rows_of(tmp_path / f"many.{form}") == rows_of(tmp_path / f"one.{form}")
 

@@ -43,7 +43,7 @@ def assemble_rejects(storage: Storage, folder: str, most: int, to: tuple[Storage
     target, path = to
     with target.writer(path) as file:
         file.write(b"line,reason\n")
-        for name in storage.list(f"{folder}/rejects"):
+        for name in storage.paths(f"{folder}/rejects"):
             some = storage.read(f"{folder}/rejects/{name}").splitlines(keepends=True)[:most]
             most -= len(some)
             file.write(b"".join(some))

@@ -112,7 +112,7 @@ def _cut_lines(storage: Storage, path: str) -> Cuts:
 def _text_parts(storage: Storage, path: str, span: tuple[int, int], line: int, *, quoted: bool) -> Iterator[Part]:
     """Cut at the ends of rows; where cells may be quoted, not at the end of a line within one."""
     text, (start, size) = b"", span
-    for piece in storage.pieces(path, start, size):
+    for piece in storage.pieces(path, start, size, PART_BYTES):
         text += piece
         end = _row_end(text, quoted=quoted) if len(text) >= PART_BYTES else 0
         if end:

@@ -86,7 +86,7 @@ def score_part(order: Order, number: int, part: Part) -> Count:
 
 def done(storage: Storage, folder: str) -> dict[int, Count]:
     """Tell what came of the parts that are done."""
-    found = (tuple(map(int, name.split("-"))) for name in storage.list(f"{folder}/done"))
+    found = (tuple(map(int, name.split("-"))) for name in storage.paths(f"{folder}/done"))
     return {number: Count(rows, rejected) for number, rows, rejected in found}
 
 

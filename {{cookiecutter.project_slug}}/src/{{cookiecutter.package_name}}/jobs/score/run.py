@@ -151,7 +151,7 @@ def finish(plan: Plan, results: Sequence[tuple[Format, Storage, str]], rejects: 
 
 def _first_reject(storage: Storage, folder: str) -> str:
     """Say what is wrong with the first row."""
-    for name in storage.list(f"{folder}/rejects"):
+    for name in storage.paths(f"{folder}/rejects"):
         line, _, reason = storage.read(f"{folder}/rejects/{name}").decode().partition("\n")[0].partition(",")
         return f"Line {line}: {reason[1:-1]}."
     return "The file holds no rows."

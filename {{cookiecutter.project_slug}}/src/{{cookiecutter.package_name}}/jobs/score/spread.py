@@ -4,10 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...errors import ScoringFailed
+from ...errors import ClusterUnavailable, ScoringFailed
 
 REACH_SECONDS = 10
 """Seconds in which the cluster's scheduler must answer."""
+
+LIBRARIES = {"concurrent", "distributed"}
+"""Whose errors say that the cluster is at fault, not what it was given to do."""
 
 
 def cores() -> int:
@@ -22,7 +25,8 @@ def spread(cluster_url: str | None) -> Iterator[int]:
     Everything in the block that uses joblib goes there, a grid search of scikit-learn as well.
 
     Raises:
-        ScoringFailed: the cluster cannot be reached, or what it needs is not installed.
+        ScoringFailed: what a cluster needs is not installed.
+        ClusterUnavailable: the cluster cannot be reached, or went away.
 
     """
     from joblib import parallel_config
@@ -43,7 +47,12 @@ def spread(cluster_url: str | None) -> Iterator[int]:
             cluster_url, timeout=REACH_SECONDS, set_as_default=False
         )
     except (OSError, ValueError) as error:
-        raise ScoringFailed("The scheduler of the cluster cannot be reached.") from error
-    with client, parallel_config(backend="dask", client=client, n_jobs=-1):
-        threads = client.nthreads()  # type: ignore[no-untyped-call]
-        yield max(sum(threads.values()), 1)
+        raise ClusterUnavailable("The scheduler of the cluster cannot be reached.") from error
+    try:
+        with client, parallel_config(backend="dask", client=client, n_jobs=-1):
+            threads = client.nthreads()  # type: ignore[no-untyped-call]
+            yield max(sum(threads.values()), 1)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in LIBRARIES:
+            raise
+        raise ClusterUnavailable("The cluster went away.") from error

@@ -1,0 +1,153 @@
+"""The score job: a file is cut, its parts are scored in groups, and what came of them is put together.
+
+Every step can be repeated: what is done is known from the job's folder in the storage.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from ..errors import ScoringFailed, Unavailable
+from ..monitoring.jobs import JobMetrics
+from ..settings import Settings
+from ..storage import Storage
+from .candidate import TICK_SECONDS
+from .claim import WORKER_TRIES, Claim
+from .lease import FileLeases, turn
+from .score.run import finish, plan_of, prepare, progress_of, score_some, tidy
+from .store import Jobs
+
+UPLOADS, SOURCES = "uploads", "sources"
+"""Folders of the storage: what was sent, and what its owners put there themselves."""
+
+PATIENCE = 120
+"""Seconds that a job waits for a storage or a cluster that is away."""
+
+ENDLESS = 1_000_000
+"""The library's own limit on deaths of workers is not used: it does not know whether the job gets on."""
+
+T = TypeVar("T")
+
+
+def folder_of(job_id: str) -> str:
+    """Return the folder of the storage where a job's files are."""
+    return f"jobs/{job_id}"
+
+
+def result_of(job_id: str, form: str) -> str:
+    """Return where a job's result is in one of its formats."""
+    return f"{folder_of(job_id)}/result.{form}"
+
+
+def rejects_of(job_id: str) -> str:
+    """Return where the list of a job's rejected rows is."""
+    return f"{folder_of(job_id)}/rejects.csv"
+
+
+def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics: JobMetrics) -> None:
+    """Make the job known to the library, which must not be running yet."""
+    from dbos import DBOS
+
+    turns = FileLeases(settings.data_dir / "workers")
+
+    # The names and the order of the steps are kept with every unfinished job: see the train job.
+    @DBOS.workflow(name="score", max_recovery_attempts=ENDLESS)
+    def score(arguments: dict[str, Any]) -> dict[str, Any]:
+        with metrics.job("score"):
+            return steps(arguments)
+
+    def steps(arguments: dict[str, Any]) -> dict[str, Any]:
+        claim = patient(lambda: Claim(jobs, DBOS.workflow_id or "", stopping), partial(time.sleep, TICK_SECONDS))
+
+        def step(name: str, work: Callable[..., T], *given: Any) -> T:
+            return DBOS.run_step({"name": name}, patient, lambda: work(settings, claim, *given), claim.wait)
+
+        with alone_if(tries(settings, jobs, claim) > 1, turns, claim):
+            left = step("cut", cut, arguments)
+            while left:
+                left = step("group", score_group)
+            told = step("finish", put_together, arguments)
+            step("tidy", lambda *_: tidy(settings.files_url(), folder_of(claim.job_id)))
+        return told
+
+
+def patient(step: Callable[[], T], wait: Callable[[], None]) -> T:
+    """Take a step again and again while a storage or a cluster is away, for as long as it may be."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return step()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+        except Exception:
+            wait()  # which tells if the job is no longer ours, and its files may be gone for that reason
+            raise
+        wait()
+
+
+def tries(settings: Settings, jobs: Jobs, claim: Claim) -> int:
+    """Tell how often the job was taken up since it last got on; raise `ScoringFailed` if that is too often.
+
+    What it is measured by are the parts that are done: whether the job gets on, the library does not know.
+    """
+    if claim.attempts < 2:  # noqa: PLR2004 - it is taken up for the first time
+        return 1
+    parts = len(Storage(settings.files_url()).paths(f"{folder_of(claim.job_id)}/done"))
+    if parts > claim.notes.get("parts", -1):
+        jobs.note(claim.job_id, {"parts": parts, "attempts": claim.attempts})
+        return 1
+    found: int = claim.attempts - claim.notes.get("attempts", 0) + 1
+    if found > WORKER_TRIES:
+        raise ScoringFailed("The job was given up: each worker that took it up died, most likely for lack of memory.")
+    return found
+
+
+@contextmanager
+def alone_if(suspected: bool, turns: FileLeases, claim: Claim) -> Iterator[None]:  # noqa: FBT001 - reads as a sentence
+    """Let a job over which workers died run when no other such job does, so that the one at fault is found."""
+    if not suspected:
+        yield
+        return
+    with turn(turns, "suspects", claim.wait):
+        yield
+
+
+def cut(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> bool:
+    """Cut the file; tell whether there is anything to score."""
+    files = settings.files_url()
+    prepare(settings, files, folder_of(claim.job_id), (files, arguments["source"]), arguments["form"])
+    return True
+
+
+def score_group(settings: Settings, claim: Claim) -> bool:
+    """Score the next parts; tell whether any are left."""
+    plan = plan_of(settings.files_url(), folder_of(claim.job_id))
+    before, began = progress_of(plan), time.monotonic()
+    Storage(settings.files_url()).check_room(0, settings.min_free_bytes)
+    after = score_some(plan, settings.cluster_url)
+    rate = (after.rows + after.rejected - before.rows - before.rejected) / max(time.monotonic() - began, 0.001)
+    if after.done < len(plan.parts):
+        share = after.done / len(plan.parts)
+        claim.report(share, "scoring", rows=after.rows, rejected=after.rejected, rows_per_second=round(rate))
+    return after.done < len(plan.parts)
+
+
+def put_together(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the result and return what is told of it."""
+    files, job_id = Storage(settings.files_url()), claim.job_id
+    plan = plan_of(files.url, folder_of(job_id))
+    progress = progress_of(plan)
+    results = [(form, files, result_of(job_id, form)) for form in arguments["results"]]
+    finish(plan, results, rejects_of(job_id), claim.check)
+    rate = (progress.rows + progress.rejected) / max(time.time() - claim.started_at, 0.001)
+    return {
+        "version": plan.order.version,
+        "rows": progress.rows,
+        "rejected": progress.rejected,
+        "rows_per_second": round(rate),
+        "formats": arguments["results"],
+    }

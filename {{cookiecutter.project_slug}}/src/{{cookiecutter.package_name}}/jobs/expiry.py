@@ -1,0 +1,52 @@
+"""Removing what is kept for a time only: uploads, and the files of jobs that have ended."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from ..errors import JobNotFound
+from ..settings import Settings
+from ..storage import Storage
+from .batch import UPLOADS, folder_of
+from .store import Jobs
+
+EVERY_SECONDS = 60.0
+"""Time between two looks, in seconds."""
+
+
+class Expiry:
+    """What removes files when their time has come."""
+
+    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+        self._storage = Storage(settings.files_url())
+        self._kept = timedelta(seconds=settings.keep_results_seconds)
+        self._jobs = jobs
+        self._next = time.monotonic()
+
+    def keep(self) -> None:
+        """Look whether there is anything to remove, if it is time to; be called often.
+
+        Raises `JobsUnavailable` and `StorageUnavailable`.
+        """
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + EVERY_SECONDS
+        self.remove(datetime.now(UTC))
+
+    def remove(self, now: datetime) -> None:
+        """Remove what has been kept for long enough."""
+        for path, written in self._storage.written(UPLOADS):
+            if written < now - self._kept:
+                self._storage.remove_one(f"{UPLOADS}/{path}")
+        for job_id in self._storage.folders("jobs"):
+            if self._is_over(job_id, now):
+                self._storage.remove(folder_of(job_id))
+
+    def _is_over(self, job_id: str, now: datetime) -> bool:
+        """Tell whether nobody needs a job's files any more."""
+        try:
+            job = self._jobs.get(job_id)
+        except JobNotFound:
+            return True  # its database was replaced
+        if not job.done:
+            return False
+        return job.state != "succeeded" or (job.finished_at or now) < now - self._kept

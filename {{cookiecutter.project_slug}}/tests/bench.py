@@ -1,0 +1,109 @@
+"""Workers on one database, and the side that submits, for the tests: real processes, which may be killed."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from package_name.jobs.batch import UPLOADS
+from package_name.jobs.job import Job
+from package_name.jobs.store import Jobs
+from package_name.ml import Model
+from package_name.serving.registry import Registry
+from package_name.settings import PREFIX, Settings
+from package_name.storage import Storage
+
+PATIENCE = 60
+"""Seconds to wait for something that takes a moment on a slow machine."""
+
+T = TypeVar("T")
+
+FAKE_TRAINING = Path(__file__).parent / "jobs" / "fake_training"
+
+
+class Bench:
+    """Workers on one database, and the side that submits."""
+
+    def __init__(self, settings: Settings, model: Path) -> None:
+        self.settings = settings
+        self.jobs = Jobs(settings)
+        self.registry = Registry(settings.models_dir, Model.name)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.log = settings.data_dir.parent / "log"
+        self.connections = settings.data_dir.parent / "connections"
+        self.environment = os.environ | {
+            f"{PREFIX}DATA_DIR": str(settings.data_dir),
+            f"{PREFIX}MODELS_DIR": str(settings.models_dir),
+            f"{PREFIX}DATABASE_URL": settings.jobs_url(),
+            "PYTHONPATH": str(FAKE_TRAINING),
+            "FAKE_TRAINING_MODEL": str(model),
+            "FAKE_TRAINING_CONNECTIONS": str(self.connections),
+        }
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as log:
+            worker = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "package_name", "worker", *arguments],
+                env=self.environment | environment,
+                stdin=subprocess.PIPE,
+                stderr=log,
+            )
+        self.workers.append(worker)
+        return worker
+
+    def submit(self, **hyperparameters: Any) -> str:
+        return self.jobs.submit("train", {"hyperparameters": hyperparameters}).id
+
+    def upload(self, content: bytes, name: str = "file.csv") -> str:
+        """Put a file where the API would; return its path."""
+        Storage(self.settings.files_url()).write(f"{UPLOADS}/{name}", content)
+        return f"{UPLOADS}/{name}"
+
+    def score(self, source: str, form: str = "csv", key: str | None = None) -> str:
+        """Submit a score job as the API does."""
+        order = {"source": source, "form": form, "results": ["csv"]}
+        return self.jobs.submit("score", order, key, notes={"source": source}).id
+
+    def result(self, job_id: str) -> bytes:
+        return Storage(self.settings.files_url()).read(f"jobs/{job_id}/result.csv")
+
+    def wait(self, job_id: str, *states: str, progress: float = 0.0, seconds: float = PATIENCE) -> Job:
+        def there() -> Job | None:
+            job = self.jobs.get(job_id)
+            return job if job.state in states and job.progress >= progress else None
+
+        try:
+            return wait_for(there, f"job to be {states}", seconds)
+        except TimeoutError as error:
+            pytest.fail(f"{error}, is {self.jobs.get(job_id)}; the log: {self.log.read_text()}")
+
+    def children(self, worker: "subprocess.Popen[bytes]") -> list[int]:
+        tasks = Path(f"/proc/{worker.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.communicate()
+        self.jobs.close()
+
+
+def wait_for(found: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := found():
+            return result
+        time.sleep(0.02)
+    raise TimeoutError(f"waited {seconds} s for {what}")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,258 @@
+"""Files scored by real workers, on both databases."""
+
+import csv
+import io
+import itertools
+import os
+import random
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from package_name.errors import Unavailable
+from package_name.jobs import batch
+from package_name.jobs.expiry import Expiry
+from package_name.jobs.score.foreground import score_now
+from package_name.ml import Model
+from package_name.settings import PREFIX, Settings
+from package_name.storage import Storage
+
+from bench import Bench, wait_for
+
+KILLS = int(os.environ.get("KILLS", "3"))
+"""How often the worker is killed; KILLS=50 takes some minutes."""
+SMALL_PARTS = Path(__file__).parent / "small_parts"
+"""Makes parts small, so that a job has many."""
+ROW = dict(Model.Features.example())
+
+
+def table(rows: int, seed: int = 0) -> bytes:
+    """Write good rows, each with an id."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["id", *ROW])
+    for number in range(rows):
+        writer.writerow([f"{seed}-{number}", *ROW.values()])
+    return file.getvalue().encode()
+
+
+@pytest.fixture(autouse=True)
+def _champion(bench: Bench, trained: Settings) -> None:
+    """Let the workers have a model."""
+    bench.settings.models_dir.parent.mkdir(exist_ok=True)
+    bench.settings.models_dir.symlink_to(trained.models_dir.resolve())
+    bench.environment |= {"PYTHONPATH": str(SMALL_PARTS), "TOLD_PARTS": str(bench.log.with_name("parts"))}
+
+
+def test_a_file_is_scored_and_its_job_tells_what_came_of_it(bench: Bench, trained: Settings, tmp_path: Path) -> None:
+    content = table(3000) + b"bad\n"
+    bench.start()
+    job = bench.wait(bench.score(bench.upload(content)), "succeeded", "failed")
+    assert job.result is not None, job.error
+    assert (job.kind, job.rows, job.rejected, job.progress) == ("score", 3000, 1, 1.0)
+    assert job.rows_per_second
+    assert job.result["formats"] == ["csv"]
+    (tmp_path / "in.csv").write_bytes(content)
+    score_now(trained, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), None, lambda _progress, _of: None)
+    assert bench.result(job.id) == (tmp_path / "out.csv").read_bytes()
+    left = Storage(bench.settings.files_url()).paths(f"jobs/{job.id}")
+    assert left == ["model", "plan", "rejects.csv", "result.csv"]
+
+
+def test_a_file_that_cannot_be_scored_fails_at_once_with_the_reason(bench: Bench) -> None:
+    bench.start()
+    job = bench.wait(bench.score(bench.upload(b"a,b\n1,2\n")), "failed")
+    assert "must have the column" in (job.error or "")
+    job = bench.wait(bench.score("uploads/none.csv"), "failed")
+    assert job.error == "The file to score is not there."
+    job = bench.wait(bench.score(bench.upload(table(0) + b"x,1\n")), "failed")
+    assert (job.error or "").startswith("No row can be scored. Line 2: has 2 cells")
+
+
+def test_jobs_survive_workers_killed_at_random_moments(bench: Bench, trained: Settings, tmp_path: Path) -> None:
+    """Checklist 32; `KILLS=50 pytest -s -k random_moments tests/jobs/test_batch.py` is the long run."""
+    contents = [table(20_000 + 100 * KILLS, seed) for seed in range(4)]
+    environment = {f"{PREFIX}SCORE_JOBS": "4"}
+    jobs = [bench.score(bench.upload(content, f"{seed}.csv")) for seed, content in enumerate(contents)]
+    shown = dict.fromkeys(jobs, 0.0)
+    kills = 0
+    chance = random.Random(7)  # noqa: S311 - the moments are the point
+    while kills < KILLS and not all(bench.jobs.get(job).done for job in jobs):
+        worker = bench.start(**environment)
+        wait_for(lambda: any(bench.jobs.get(job).state == "running" for job in jobs) or all_done(bench, jobs), "work")
+        time.sleep(chance.uniform(0, 1.5))
+        worker.kill()
+        worker.wait()
+        kills += 1
+        for job in jobs:
+            progress = bench.jobs.get(job).progress
+            assert progress >= shown[job]
+            shown[job] = progress
+    bench.start(**environment)
+    for job, content, seed in zip(jobs, contents, itertools.count(), strict=False):
+        ended = bench.wait(job, "succeeded", "failed", seconds=300)
+        assert (ended.state, ended.error) == ("succeeded", None)
+        (tmp_path / "in.csv").write_bytes(content)
+        score_now(trained, str(tmp_path / "in.csv"), str(tmp_path / f"{seed}.csv"), None, lambda _progress, _of: None)
+        assert bench.result(job) == (tmp_path / f"{seed}.csv").read_bytes()
+        ids = [line.partition(b",")[0] for line in bench.result(job).splitlines()[1:]]
+        assert len(ids) == len(set(ids)) == ended.rows == content.count(b"\n") - 1
+    again = Counter(bench.log.with_name("parts").read_text().split())
+    repeated = sum(again.values()) - len(again)
+    print(f"{kills} kills, {len(again)} parts, {repeated} of them scored again, 4 jobs succeeded")  # noqa: T201
+    assert repeated <= kills * 4 * len(os.sched_getaffinity(0))
+
+
+def all_done(bench: Bench, jobs: list[str]) -> bool:
+    return all(bench.jobs.get(job).done for job in jobs)
+
+
+def test_a_job_of_a_dead_worker_goes_on_elsewhere_within_ten_seconds(bench: Bench) -> None:
+    """Checklist 32."""
+    bench.environment["PART_SECONDS"] = "0.1"
+    first = bench.start()
+    job = bench.score(bench.upload(table(60_000)))
+    bench.wait(job, "running", progress=0.01)
+    second = bench.start()
+    wait_for(lambda: bench.log.read_text().count("is ready") == 2, "the second worker")
+    before = bench.jobs.record(job).executor_id
+    first.kill()
+    killed = time.monotonic()
+    wait_for(lambda: bench.jobs.get(job).done or bench.jobs.record(job).executor_id not in {before, None}, "to go on")
+    assert time.monotonic() - killed < 10
+    assert bench.wait(job, "succeeded").rows == 60_000
+    assert second.poll() is None
+
+
+def test_a_worker_that_comes_back_after_its_job_went_elsewhere_changes_nothing(bench: Bench) -> None:
+    """Checklist 32; a worker that stands still keeps its name, so only its end sets the job free."""
+    bench.environment["PART_SECONDS"] = "0.1"
+    first = bench.start()
+    content = table(60_000)
+    job = bench.score(bench.upload(content))
+    bench.wait(job, "running", progress=0.01)
+    first.send_signal(signal.SIGSTOP)
+    other = bench.jobs.record(job).executor_id
+    bench.jobs.hand_back(other or "")  # as when its lock was lost with its connection
+    bench.start()
+    ended = bench.wait(job, "succeeded")
+    result = bench.result(job)
+    first.send_signal(signal.SIGCONT)
+    time.sleep(3)  # what it still does, it does now
+    assert bench.jobs.get(job) == ended
+    assert bench.result(job) == result
+    assert result.count(b"\n") == content.count(b"\n")
+
+
+def test_a_job_that_is_cancelled_ends_after_the_parts_at_hand(bench: Bench) -> None:
+    bench.environment["PART_SECONDS"] = "0.1"
+    bench.start()
+    job = bench.score(bench.upload(table(60_000)))
+    bench.wait(job, "running", progress=0.01)
+    cancelled = bench.jobs.cancel(job)
+    assert cancelled.state == "cancelled"
+    told = bench.log.with_name("parts")
+    following = bench.score(bench.upload(table(10), "other.csv"))
+    bench.wait(following, "succeeded")
+    before = told.read_text().count(job)
+    time.sleep(1)
+    assert told.read_text().count(job) == before
+    assert bench.jobs.get(job).progress < 1
+    assert bench.jobs.get(job).state == "cancelled"
+
+
+def test_a_poison_job_is_given_up_while_others_succeed(bench: Bench) -> None:
+    """Checklist 32; a row of it ends the worker."""
+    bench.environment["POISON"] = "poison"
+    poison = bench.score(bench.upload(table(10).replace(b"0-5,", b"poison,"), "poison.csv"))
+    others = [bench.score(bench.upload(table(50, seed), f"{seed}.csv")) for seed in range(6)]
+    deadline = time.monotonic() + 240
+    while not all_done(bench, [poison, *others]) and time.monotonic() < deadline:
+        worker = bench.start()
+        wait_for(lambda: worker.poll() is not None or all_done(bench, [poison, *others]), "an end")  # noqa: B023
+        worker.kill()
+        worker.wait()
+    assert [bench.jobs.get(job).state for job in others] == ["succeeded"] * 6
+    given_up = bench.jobs.get(poison)
+    assert (given_up.state, "given up" in (given_up.error or "")) == ("failed", True)
+
+
+@pytest.mark.parametrize("count", [int(os.environ.get("SMALL_JOBS", "24"))])
+def test_many_small_jobs_on_three_workers_run_once_each(bench: Bench, count: int) -> None:
+    """Checklist 32 and 36; SMALL_JOBS=600 is the long run."""
+    source = bench.upload(table(5))
+    jobs = [bench.score(source) for _ in range(count)]
+    for _ in range(3):
+        bench.start()
+    for job in jobs:
+        assert bench.wait(job, "succeeded", "failed", seconds=600).rows == 5
+    runs = Counter(line.rpartition("/")[0] for line in bench.log.with_name("parts").read_text().split())
+    assert runs == dict.fromkeys((f"jobs/{job}" for job in jobs), 1)
+
+
+def test_a_job_goes_on_after_a_redeploy(bench: Bench) -> None:
+    """Checklist 40; the workers are stopped and others started, which is not held against the job."""
+    bench.environment["PART_SECONDS"] = "0.1"
+    job = bench.score(bench.upload(table(40_000)))
+    for progress in (0.1, 0.4):
+        worker = bench.start()
+        bench.wait(job, "running", progress=progress)
+        worker.terminate()
+        assert worker.wait(30) == 0
+    bench.start()
+    assert bench.wait(job, "succeeded").rows == 40_000
+
+
+def test_concurrent_submissions_with_one_key_are_one_job(bench: Bench) -> None:
+    """Checklist 36."""
+    source = bench.upload(table(5))
+    with ThreadPoolExecutor(10) as pool:
+        jobs = set(pool.map(lambda _: bench.score(source, key="one"), range(10)))
+    assert len(jobs) == 1
+
+
+def test_files_are_removed_when_their_time_has_come(bench: Bench) -> None:
+    source = bench.upload(table(5))
+    bench.start()
+    done, failed = bench.score(source), bench.score("uploads/none")
+    bench.wait(done, "succeeded")
+    bench.wait(failed, "failed")
+    storage = Storage(bench.settings.files_url())
+    storage.write(f"jobs/{failed}/parts/000000", b"left")
+    storage.write(f"jobs/{'0' * 32}/result.csv", b"nobody's")
+    Expiry(bench.settings, bench.jobs).keep()
+    assert list(storage.folders("jobs")) == [done]
+    assert storage.size(source)
+    time.sleep(0.01)
+    kept = bench.settings.model_copy(update={"keep_results_seconds": 0.001})
+    Expiry(kept, bench.jobs).keep()
+    assert list(storage.folders("jobs")) == []
+    assert list(storage.paths("uploads")) == []
+
+
+def test_a_full_disk_fails_the_job_and_says_so(bench: Bench) -> None:
+    """Checklist 34."""
+    bench.start(**{f"{PREFIX}MIN_FREE_BYTES": str(2**60)})
+    job = bench.wait(bench.score(bench.upload(table(5))), "failed")
+    assert "too little room on the disk" in (job.error or "")
+
+
+def test_a_storage_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def step() -> str:
+        asked.append(None)
+        if len(asked) < 3:
+            raise Unavailable("away")
+        return "done"
+
+    assert batch.patient(step, lambda: None) == "done"
+    monkeypatch.setattr(batch, "PATIENCE", -1)
+    asked.clear()
+    with pytest.raises(Unavailable):
+        batch.patient(step, lambda: None)
