@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. They need make and Python 3.11, 3.12 or 3.13, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format docs lock tree catalogues clean
+.PHONY: help demo test quick bench lint format docs lock tree catalogues clean
 
 # Neither an environment that happens to be active nor the settings of a surrounding make may redirect this one.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
@@ -15,6 +15,7 @@ RUN := .venv/bin/
 READY := .venv/ready
 DEMO := build/iris-api
 EXAMPLE := build/example/iris-api
+BENCH := build/bench
 TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
 
 help: ## Show this list
@@ -35,6 +36,14 @@ test: lint ## Check everything: the code, and generated projects that are instal
 
 quick: lint ## Check what can be checked without installing a generated project (seconds)
 	UV=$(UV) $(RUN)pytest -m "not full"
+
+bench: $(READY) ## Measure the generated service beside its limit, its origin and its peers (QUICK=1: without peers, 3 minutes)
+	@command -v wrk >/dev/null || { echo "wrk is needed. On Debian: apt-get install wrk" >&2; exit 1; }
+	@test -d $(BENCH)/iris-api && test -z "$$(find $(TEMPLATE) -newer $(BENCH)/iris-api -type f ! -path '*/__pycache__/*')" || { \
+	    mkdir -p $(BENCH) && rm -rf $(BENCH)/iris-api && $(RUN)mlapi new --no-input --output-dir $(BENCH) 2>$(BENCH)/new.log \
+	    || { cat $(BENCH)/new.log >&2; exit 1; }; }
+	UV_PROJECT_ENVIRONMENT=.venv $(if $(findstring /,$(UV)),$(abspath $(UV)),$(UV)) sync --quiet --locked --no-default-groups --group train --group plot --project $(BENCH)/iris-api
+	UV=$(if $(findstring /,$(UV)),$(abspath $(UV)),$(UV)) $(BENCH)/iris-api/.venv/bin/python benchmarks/bench.py --project $(BENCH)/iris-api --output $(BENCH) $(if $(QUICK),--quick)
 
 lint: $(READY) ## Check style and types
 	$(RUN)ruff check

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from ..tokens import Issuer
     from .quota import Quotas
 
+LARGE_AT_ONCE = 2
+"""Large requests that a process computes at once: one uses the processor while another is read or written."""
 MEASURE_SECONDS = 10.0
 """Time between two looks at what this process uses, in seconds."""
 
@@ -90,6 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         drain=Drain(settings.drain_seconds),
         issuer=_issuer(settings),
         quotas=_quotas(settings, measured),
+        large=asyncio.Semaphore(LARGE_AT_ONCE),
         needs_key=settings.needs_key,
     )
     traces, telemetry = _traces(settings)

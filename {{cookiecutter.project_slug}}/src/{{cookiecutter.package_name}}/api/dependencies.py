@@ -1,5 +1,6 @@
 """What endpoints need, as annotated types."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +55,8 @@ class Services:
     """Who else may call: bearers of its tokens. None unless the settings name one."""
     quotas: "Quotas | None"
     """How often each may call. None if there are no limits, or nobody is asked for a credential."""
+    large: asyncio.Semaphore
+    """Lets only so many large requests be computed at once: more would hold each other up, and the small ones too."""
     needs_key: bool
     """Whether every caller needs a credential; the settings know, after some thought."""
 

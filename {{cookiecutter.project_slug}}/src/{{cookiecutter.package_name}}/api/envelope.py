@@ -1,11 +1,11 @@
 """What stands around every answer: its id, its security headers, its line in the log, and its form if an error."""
 
 import logging
-import os
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
+from random import getrandbits
 from time import perf_counter
 
 from fastapi import Response
@@ -172,7 +172,7 @@ def _read(headers: Iterable[Header]) -> tuple[bytes, bytes]:
         elif name == b"host":
             hosts.append(value)
     if not ID.fullmatch(id_):
-        id_ = os.urandom(16).hex().encode()
+        id_ = b"%032x" % getrandbits(128)  # unique, which is all it has to be; a call of the system would cost more
     return id_, hosts[0] if len(hosts) == 1 else b""
 
 

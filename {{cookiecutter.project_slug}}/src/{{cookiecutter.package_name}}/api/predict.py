@@ -76,11 +76,8 @@ def install(app: FastAPI, max_rows: int) -> None:
         """Predict each row. Callers that accept `application/x-ndjson` get a line for each."""
         content = await json_content(request)
         version = await served(request)
-        if len(content) <= SMALL:
-            rows = parsed(request_model, content, place_of_row_value).rows()
-        else:
-            rows = (await run_in_threadpool(parsed, request_model, content, place_of_row_value)).rows()
-        return await answer(request, version, rows, len(content))
+        body = await worked_out(services(request), len(content), parsed, request_model, content, place_of_row_value)
+        return await answer(request, version, body.rows(), len(content))
 
     async def predict_csv(
         file: Annotated[UploadFile, Depends(upload)], request: Request, version: ServedVersion
@@ -107,21 +104,24 @@ async def answer(request: Request, version: Served, rows: Sequence[Sequence[Any]
     behind = services(request)
     write = lines.in_lines if lines.accepted(request.scope["headers"]) else whole
     if behind.cache is None:
-        return await worked_out(size, compute, behind, version, rows, write)
-    key = key_of(Model.name, version.version, await worked_out(size, Model.Features.matrix, rows))
+        return await worked_out(behind, size, compute, behind, version, rows, write)
+    key = key_of(Model.name, version.version, await worked_out(behind, size, Model.Features.matrix, rows))
     kept, result = await behind.cache.find(key)
     behind.metrics.cache.labels(result).inc()
     if kept is None:
-        kept = bytes((await worked_out(size, compute, behind, version, rows, whole)).body)
+        kept = bytes((await worked_out(behind, size, compute, behind, version, rows, whole)).body)
         behind.cache.keep(key, kept)
     return (
         Response(kept, media_type="application/json") if write is whole else write(Prediction.model_validate_json(kept))
     )
 
 
-async def worked_out(size: int, work: Callable[..., Result], *arguments: Any) -> Result:
+async def worked_out(behind: Services, size: int, work: Callable[..., Result], *arguments: Any) -> Result:
     """Do a part of the work on a request of `size` bytes, in a thread of its own if other callers would wait for it."""
-    return work(*arguments) if size <= SMALL else await run_in_threadpool(work, *arguments)
+    if size <= SMALL:
+        return work(*arguments)
+    async with behind.large:
+        return await run_in_threadpool(work, *arguments)
 
 
 def compute(

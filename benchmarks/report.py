@@ -1,0 +1,168 @@
+"""What was found, as a table and a plot in one HTML page, a PNG and JSON."""
+
+import html
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+COLORS = {"limit": "#9aa7b4", "bare": "#6b7c8d", "service": "#0b5cad", "service over HTTPS": "#4a90d9", "seed": "#c0392b"}
+OTHER = "#d9822b"
+
+
+class Target(NamedTuple):
+    """A ratio or a figure that the service is to reach."""
+
+    what: str
+    """What is measured."""
+    wanted: str
+    """What it is to be, in words."""
+    found: float | None
+    """What it is; None if this run did not measure it."""
+    met: bool | None
+    """Whether it is as wanted."""
+
+
+def write(found: Mapping[str, Any], folder: Path) -> None:
+    """Write `bench.json`, `bench.md`, `bench.png` and `bench.html`."""
+    (folder / "bench.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    text = "\n".join(lines(found))
+    (folder / "bench.md").write_text(text, encoding="utf-8")
+    draw(found["results"], folder / "bench.png")
+    (folder / "bench.html").write_text(page(text), encoding="utf-8")
+    print(f"\n{text}\nThe table and the plot are in {folder / 'bench.html'}, the figures in {folder / 'bench.json'}.")
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """Return the report in Markdown."""
+    on = found["machine"]
+    yield f"Measured on {found['date']} in {found['minutes']} minutes: {on['cores']} cores, {on['processor']}, {on['system']}."
+    yield f"The load of the machine was {on['load_before']:.1f} before and {on['load_after']:.1f} after."
+    yield ""
+    yield from _table("Target|Wanted|Found|", [_target(one) for one in targets(found)])
+    yield from _throughput(found["results"])
+    yield from _training(found["results"])
+    rows = [f"{one['contender']}|{one['seconds']:.2f} s|{one['memory']:.0f} MB|{one['resident']:.0f} MB" for one in found["starts"]]
+    yield from _table("Start|First answer|Memory of all processes|First process, resident", rows)
+    yield from _table("Not measured|Why", [f"{name}|{why}" for name, why in found["absent"].items()])
+
+
+def _throughput(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    rows = [
+        f"{one['group']}|{one['contender']}|{one['rows']}|{one['connections']}|{one['rate']:,.0f}|"
+        f"{one['p50']:.2f}|{one['p99']:.2f}|{one['cpu']:,.0f}|{_times(one)}|{one['wrong'] or ''}"
+        for one in results
+        if "rate" in one
+    ]
+    heads = "Measured|Contender|Rows|Connections|Answers/s|p50, ms|p99, ms|Processor time an answer, µs|Service is|Wrong"
+    yield from _table(heads, rows)
+
+
+def _times(one: Mapping[str, Any]) -> str:
+    """Tell how many times as fast the service was in the same rounds."""
+    other = one["times"].get("service")
+    return f"{1 / other:.2f} times as fast" if other else ""
+
+
+def _training(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    rows = [
+        f"{one['contender']}|{one['idle']:.2f} ms|{one['training']:.2f} ms|{one['training'] / one['idle']:.2f}"
+        for one in results
+        if one["group"] == "training"
+    ]
+    yield from _table("One row, 16 connections|p99 idle|p99 while training|Ratio", rows)
+
+
+def _target(one: Target) -> str:
+    found = "not measured" if one.found is None else f"{one.found:.2f}"
+    return f"{one.what}|{one.wanted}|{found}|{'' if one.met is None else 'met' if one.met else 'not met'}"
+
+
+def _table(heads: str, rows: Sequence[str]) -> Iterator[str]:
+    if rows:
+        yield f"| {heads.replace('|', ' | ')} |"
+        yield "|" + "---|" * (heads.count("|") + 1)
+        yield from (f"| {row.replace('|', ' | ')} |" for row in rows)
+        yield ""
+
+
+def targets(found: Mapping[str, Any]) -> Iterator[Target]:
+    """Compare what was found with what is wanted."""
+    results = found["results"]
+    for rows, other, least in ((1, "limit", 0.25), (32, "bare", 0.8), (1000, "bare", 0.9)):
+        yield _least(f"{rows} rows: answers/s, as a part of {other}", least, _ratio(results, "HTTP", "service", other, rows))
+    yield _least("1 row: answers/s, times the seed", 10, _ratio(results, "HTTP", "service", "seed", 1))
+    peers = [name for name in {one["group"] for one in results} if name not in OWN]
+    for rows, least in ((1, 4.0), (32, 2.5), (1000, 1.0)):
+        ratios = [ratio for peer in peers if (ratio := _ratio(results, peer, "service", peer, rows))]
+        yield _least(f"{rows} rows: answers/s, times the best peer", least, min(ratios, default=None))
+    cost = _ratio(results, "HTTP", "service over HTTPS", "service", 1)
+    yield _most("1 row: what TLS costs, as a part", 0.12, None if cost is None else 1 - cost)
+    yield _least("1000 rows: answers/s, 2 processes as a multiple of 1", 1.7, _ratio(results, *SCALING, 1000))
+    own = next((one for one in results if one["group"] == "training" and "service" in one["contender"]), None)
+    yield _most("p99 while training, times idle", 1.3, own and own["training"] / own["idle"])
+    start = next((one for one in found["starts"] if one["contender"] == "service over HTTPS"), None)
+    yield _most("seconds from start to first answer", 0.5, start and start["seconds"])
+    yield _most("MB of a serving process, resident", 110, start and start["resident"])
+
+
+OWN = {"HTTP", "processes", "training", "one tree"}
+SCALING = ("processes", "service, 2 processes", "service")
+
+
+def _least(what: str, wanted: float, found: float | None) -> Target:
+    return Target(what, f"at least {wanted:g}", found, None if found is None else found >= wanted)
+
+
+def _most(what: str, wanted: float, found: float | None) -> Target:
+    return Target(what, f"at most {wanted:g}", found, None if found is None else found <= wanted)
+
+
+def _ratio(results: Iterable[Mapping[str, Any]], group: str, name: str, other: str, rows: int) -> float | None:
+    """Return how many times as many answers one gave as another in the same rounds, at 16 connections."""
+    for one in results:
+        if (one["group"], one["contender"], one["rows"], one["connections"]) == (group, name, rows, 16):
+            ratio: float | None = one["times"].get(other)
+            return ratio
+    return None
+
+
+def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw for each number of rows the answers per second of everybody, at 16 connections."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the rest needs no figure
+
+    shown = [one for one in results if one.get("connections") == 16 and "rate" in one and one["group"] not in OWN - {"HTTP"}]  # noqa: PLR2004
+    counts = sorted({one["rows"] for one in shown})
+    figure = Figure(figsize=(11, 1.2 + 0.34 * len(shown) / max(1, len(counts))), layout="constrained")
+    for number, count in enumerate(counts, 1):
+        axes = figure.add_subplot(1, len(counts), number)
+        bars: dict[str, float] = {}
+        for one in shown:
+            if one["rows"] == count:
+                bars.setdefault(one["contender"], one["rate"])
+        names = sorted(bars, key=bars.__getitem__)
+        axes.barh(names, [bars[name] for name in names], color=[COLORS.get(name, OTHER) for name in names])
+        for place, name in enumerate(names):
+            axes.text(bars[name], place, f" {bars[name]:,.0f}", va="center", fontsize=8)
+        axes.set_xscale("log")
+        axes.margins(x=0.25)
+        axes.set_title(f"{count} row{'s' if count > 1 else ''}")
+        axes.set_xlabel("answers per second (logarithmic)")
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def page(text: str) -> str:
+    """Return the report as a page, with the plot beside it."""
+    parts = []
+    for block in text.split("\n\n"):
+        rows = [line.strip("| ").split(" | ") for line in block.splitlines() if not line.startswith("|---")]
+        if block.startswith("|"):
+            cells = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
+            parts.append("<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>")
+        else:
+            parts.append(f"<p>{html.escape(block)}</p>")
+    style = "body{font:15px system-ui;max-width:70em;margin:2em auto}td{border-bottom:1px solid #ccc;padding:.2em .7em}"
+    head = f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Benchmark</title><style>{style}</style>'
+    return f'{head}<h1>Benchmark</h1><img src="bench.png" alt="Answers per second" width="1000">{"".join(parts)}</html>'
