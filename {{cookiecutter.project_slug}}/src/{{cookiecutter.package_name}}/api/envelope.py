@@ -103,7 +103,7 @@ def protection(settings: Settings, *, secure: bool) -> list[Header]:
 
 def refusal_of(error: ServiceError, settings: Settings, client: str, *, secure: bool) -> Response:
     """Return the answer to what never became a request, in the same envelope, and log it."""
-    id_ = os.urandom(16).hex()
+    id_ = f"{getrandbits(128):032x}"
     token = request_id.set(id_)
     try:
         log.info("%s was refused: %s", client, error.title)
