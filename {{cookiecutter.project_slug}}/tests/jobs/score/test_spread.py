@@ -1,0 +1,141 @@
+"""Parts scored on a cluster: a scheduler and two workers, processes on this machine, which may be killed."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from package_name.errors import ClusterUnavailable
+from package_name.jobs.score import cut, run
+from package_name.jobs.score.foreground import Place, score_now
+from package_name.jobs.score.spread import cores, spread
+from package_name.ml import Model
+from package_name.settings import Settings
+from package_name.storage import Storage
+
+Write = Callable[..., Path]
+
+PATIENCE = 60
+"""Seconds that a process of the cluster may take to start."""
+
+
+class Cluster:
+    """A scheduler and its workers."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        self._directory = directory
+        self._stack = stack
+        self.url = ""
+        self.scheduler = self.start_scheduler("tcp://127.0.0.1:0")
+        self.workers = [self.start_worker(), self.start_worker()]
+
+    def start_scheduler(self, url: str) -> "subprocess.Popen[bytes]":
+        host, _, port = url.removeprefix("tcp://").rpartition(":")
+        log = self._directory / f"scheduler-{time.monotonic_ns()}"
+        process = self._start(log, "scheduler", "--host", host, "--port", port, "--no-dashboard")
+        deadline = time.monotonic() + PATIENCE
+        while "Scheduler at:" not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        self.url = log.read_text().partition("Scheduler at:")[2].split()[0]
+        return process
+
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        log = self._directory / f"worker-{time.monotonic_ns()}"
+        return self._start(log, "worker", self.url, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+
+    def _start(self, log: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-W", "ignore", "-m", "dask", *arguments]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, cwd=self._directory)  # noqa: S603
+        self._stack.callback(end, [process])
+        return process
+
+
+def end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(tmp_path_factory.mktemp("cluster"), stack)
+
+
+@pytest.fixture
+def source(write: Write, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of some forty parts."""
+    monkeypatch.setattr(cut, "PART_BYTES", 5000)
+    return write("in.csv", [{"id": number, **row} for number in range(200_000 // (5 + len(str(row))))])
+
+
+def quiet(_progress: run.Progress, _of: int) -> None:
+    """Show nothing."""
+
+
+def test_without_a_cluster_every_core_of_this_machine_works() -> None:
+    with spread(None) as at_once:
+        assert at_once == cores() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the cluster's library
+def test_a_cluster_gives_the_same_to_the_byte_and_a_grid_search_runs_there_too(
+    cluster: Cluster, trained: Settings, source: Path, tmp_path: Path
+) -> None:
+    from sklearn.model_selection import GridSearchCV
+
+    score_now(trained, str(source), str(tmp_path / "here.csv"), None, quiet)
+    score_now(trained, str(source), str(tmp_path / "there.csv"), cluster.url, quiet)
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+    data = Model.dataset()
+    with spread(cluster.url) as at_once:
+        assert at_once == 2
+        search = GridSearchCV(Model().build(), {}, cv=3).fit(data.X, data.y)
+    assert search.best_score_ > 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
+    cluster: Cluster, trained: Settings, source: Path, tmp_path: Path
+) -> None:
+    """Checklist 32; without its scheduler the cluster is unavailable, and what was done is not done again."""
+    score_now(trained, str(source), str(tmp_path / "here.csv"), None, quiet)
+    files, folder = tmp_path.as_uri(), "job"
+    run.prepare(trained, files, folder, (files, source.name), "csv")
+    plan = run.plan_of(files, folder)
+    first = run.score_some(plan, cluster.url)
+    assert 0 < first.done < len(plan.parts)
+    threading.Timer(0.1, end, [[cluster.workers[0]]]).start()
+    second = run.score_some(plan, cluster.url)
+    assert second.done > first.done
+    threading.Timer(0.05, end, [[cluster.scheduler]]).start()
+    with pytest.raises(ClusterUnavailable):
+        for _ in plan.parts:
+            run.score_some(plan, cluster.url)
+            time.sleep(0.05)
+    held = run.progress_of(plan)
+    assert held.done >= second.done
+    url = cluster.url
+    end(cluster.workers)
+    cluster.start_scheduler(url)
+    cluster.start_worker()
+    while run.progress_of(plan).done < len(plan.parts):
+        run.score_some(plan, url)
+    place = Place(Storage(files), "there.csv", "csv")
+    run.finish(plan, [(place.form, place.storage, place.path)], "rejects.csv", lambda: None)
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+
+
+def test_a_cluster_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("package_name.jobs.score.spread.REACH_SECONDS", 1)
+    with pytest.raises(ClusterUnavailable), spread("tcp://127.0.0.1:9"):
+        pass
