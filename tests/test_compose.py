@@ -145,10 +145,11 @@ def test_no_request_fails_when_a_replica_ends(stack: Stack, ending: str) -> None
                 text = answer.read().decode()
             except (HTTPException, OSError) as error:
                 faults.append(repr(error))
-                return
+                break
             if answer.status != 200:
                 faults.append(f"{answer.status} {text}")
             counts[number] += 1
+        connection.close()
 
     callers = [threading.Thread(target=call, args=[number]) for number in range(CALLERS)]
     for caller in callers:
