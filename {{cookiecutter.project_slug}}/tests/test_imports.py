@@ -45,6 +45,11 @@ def test_the_serving_process_loads_neither_training_nor_job_libraries() -> None:
     assert loaded_by("import package_name.main") & HEAVY == set()
 
 
+def test_the_serving_process_loads_no_sdk_of_telemetry_that_is_off() -> None:
+    program = "import package_name.main, sys\nassert not any(n.startswith('opentelemetry.sdk') for n in sys.modules)"
+    assert loaded_by(program)
+
+
 def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
     program = (
         "from fastapi.testclient import TestClient\n"

@@ -98,6 +98,12 @@ class Settings(BaseSettings):
     access_log: bool = True
     """Log a line for each request: never its query, its body or its answer."""
 
+    otlp_url: HttpUrl | None = None
+    """Collector that traces of requests go to, by OTLP over HTTP: `http://collector:4318`. By default none."""
+
+    trace_share: Annotated[float, Field(ge=0, le=1)] = 1
+    """Share of the requests that are traced, 0 to 1; a caller that traces decides for its own."""
+
     models_dir: Path = Path("models")
     """Directory of the model registry."""
 

@@ -15,7 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .. import __version__
 from ..about import about
-from ..errors import BadRequest, HeadTooLarge, RequestTimeout, ServiceError, Unavailable
+from ..errors import BadInput, BadRequest, HeadTooLarge, RequestTimeout, ServiceError, Unavailable
 from ..jobs.store import Jobs
 from ..keys import KeyStore
 from ..logs import AccessLog
@@ -38,6 +38,7 @@ from .schemas import predict_request
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
+    from opentelemetry.sdk.trace import TracerProvider
 
     from ..tokens import Issuer
     from .quota import Quotas
@@ -92,21 +93,23 @@ def create_app(settings: Settings) -> FastAPI:
         quotas=_quotas(settings, measured),
         needs_key=settings.needs_key,
     )
+    traces, telemetry = _traces(settings)
     app = Service(
         title=about().name,
         summary=about().description,
         version=__version__,
         contact={"name": about().author, "url": about().repository},
         lifespan=_lifespan,
-        telemetry=_telemetry(),
         docs_url=None,
         redoc_url=None,
+        telemetry=telemetry,
         redirect_slashes=False,  # the redirect would name whatever host the caller names
         generate_unique_id_function=lambda route: route.name,
         responses=problems.documented(BadRequest, RequestTimeout, HeadTooLarge, ServiceError, Unavailable),
     )
     app.state.components = _components(settings)
     app.state.services = services
+    app.state.traces = traces
     app.add_middleware(
         BodyLimit, max_bytes=settings.max_body_bytes, max_bytes_at={"/batches": settings.max_upload_bytes}
     )
@@ -126,10 +129,20 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _telemetry() -> "TelemetryConfig":
-    """Let FastAPI tell OpenTelemetry of each request only if the environment asks for that: asking it costs time."""
-    asked = any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
-    return {"tracing": asked, "metrics": asked, "logs": asked}
+def _traces(settings: Settings) -> "tuple[TracerProvider | None, TelemetryConfig]":
+    """Return what makes traces, if any are to be made, and what FastAPI is told; the library is loaded for it alone.
+
+    Without a collector in the settings, FastAPI asks OpenTelemetry only if the environment says so: that costs time.
+    """
+    if settings.otlp_url is None:
+        asked = any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
+        return None, {"tracing": asked, "metrics": asked, "logs": asked}
+    try:
+        from .tracing import telemetry, tracer_provider
+    except ModuleNotFoundError as error:
+        raise BadInput(f"Traces need {error.name}, which is not installed here: install the group telemetry.") from None
+    provider = tracer_provider(str(settings.otlp_url), settings.trace_share)
+    return provider, telemetry(provider)
 
 
 def _issuer(settings: Settings) -> "Issuer | None":
@@ -213,6 +226,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await services.quotas.close()
         if app.state.access_log is not None:
             await app.state.access_log.close()
+        if app.state.traces is not None:
+            await asyncio.to_thread(app.state.traces.shutdown)  # which sends what is left
 
 
 async def _measure(services: Services) -> None:
