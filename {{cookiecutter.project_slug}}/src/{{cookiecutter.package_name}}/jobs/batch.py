@@ -6,7 +6,7 @@ Every step can be repeated: what is done is known from the job's folder in the s
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,6 +28,9 @@ PATIENCE = 120
 
 ENDLESS = 1_000_000
 """The library's own limit on deaths of workers is not used: it does not know whether the job gets on."""
+
+GIVEN_UP = "The job was given up: each worker that took it up died, most likely for lack of memory."
+"""What a caller is told of a job that ends workers."""
 
 T = TypeVar("T")
 
@@ -65,7 +68,7 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
         def step(name: str, work: Callable[..., T], *given: Any) -> T:
             return DBOS.run_step({"name": name}, patient, lambda: work(settings, claim, *given), claim.wait)
 
-        with alone_if(tries(settings, jobs, claim) > 1, turns, claim):
+        with tried(settings, jobs, claim, turns):
             left = step("cut", cut, arguments)
             while left:
                 left = step("group", score_group)
@@ -89,30 +92,22 @@ def patient(step: Callable[[], T], wait: Callable[[], None]) -> T:
         wait()
 
 
-def tries(settings: Settings, jobs: Jobs, claim: Claim) -> int:
-    """Tell how often the job was taken up since it last got on; raise `ScoringFailed` if that is too often.
+@contextmanager
+def tried(settings: Settings, jobs: Jobs, claim: Claim, turns: FileLeases) -> Iterator[None]:
+    """Count how often the job was taken up in vain, and raise `ScoringFailed` if that is too often.
 
-    What it is measured by are the parts that are done: whether the job gets on, the library does not know.
+    It gets on if more parts are done than the last time; the library does not know that. A job that does not, after a
+    worker died over it, runs when no other such job does, so that the one at fault is found and not its neighbours.
     """
     if claim.attempts < 2:  # noqa: PLR2004 - it is taken up for the first time
-        return 1
-    parts = len(Storage(settings.files_url()).paths(f"{folder_of(claim.job_id)}/done"))
-    if parts > claim.notes.get("parts", -1):
-        jobs.note(claim.job_id, {"parts": parts, "attempts": claim.attempts})
-        return 1
-    found: int = claim.attempts - claim.notes.get("attempts", 0) + 1
-    if found > WORKER_TRIES:
-        raise ScoringFailed("The job was given up: each worker that took it up died, most likely for lack of memory.")
-    return found
-
-
-@contextmanager
-def alone_if(suspected: bool, turns: FileLeases, claim: Claim) -> Iterator[None]:  # noqa: FBT001 - reads as a sentence
-    """Let a job over which workers died run when no other such job does, so that the one at fault is found."""
-    if not suspected:
         yield
         return
-    with turn(turns, "suspects", claim.wait):
+    parts = len(Storage(settings.files_url()).paths(f"{folder_of(claim.job_id)}/done"))
+    before: int = 0 if parts > claim.notes.get("parts", -1) else claim.notes.get("tries", 0)
+    with turn(turns, "suspects", claim.wait) if before else nullcontext():
+        if before >= WORKER_TRIES:
+            raise ScoringFailed(GIVEN_UP)
+        jobs.note(claim.job_id, {"parts": parts, "tries": before + 1})
         yield
 
 
