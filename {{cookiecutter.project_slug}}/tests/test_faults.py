@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy import URL, make_url
 
@@ -252,3 +253,77 @@ def test_predictions_go_on_without_the_database_and_jobs_return_with_it(
         job = wait_for(lambda: service.client.get(path).is_success and service.job(path), "the job to be found and end")
         assert job["state"] == "succeeded"
     wire.cut()
+
+
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "5"))
+"""How long the database is away in the midst of a job; OUTAGE_SECONDS=30 is the long run."""
+FILE_BYTES = 24 * 2**20
+"""Size of a file that takes seconds to score."""
+
+
+def file_to_score(size: int) -> tuple[bytes, int]:
+    """Return a CSV file of about this size, and how many rows it has."""
+    header, row = (",".join(f'"{cell}"' for cell in cells) for cells in (Model.Features.names(), ROW))
+    count = size // (len(row) + 1)
+    return f"{header}\n{f'{row}{chr(10)}' * count}".encode(), count
+
+
+def test_a_file_is_scored_although_the_database_goes_away_meanwhile(
+    trained: Settings, tmp_path: Path, server: URL
+) -> None:
+    """Checklist 39."""
+    wire = Wire(server.host or "127.0.0.1", server.port or 5432)
+    url = server.set(host="127.0.0.1", port=wire.port, database=f"test_{uuid.uuid4().hex}")
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    variables = {"MODELS_DIR": str(tmp_path / "models"), "DATABASE_URL": url.render_as_string(hide_password=False)}
+    content, rows = file_to_score(FILE_BYTES)
+    headers = {"Content-Type": "text/csv"}
+    with serving(tmp_path / "service", **variables) as service:
+        wait_for(lambda: service.client.get("/jobs").is_success, "the database to be made")
+        path = service.client.post("/batches", content=content, headers=headers).headers["Location"]
+        wait_for(lambda: service.client.get(path).json()["progress"] > 0, "the job to get on")
+        wire.cut()
+        refused = service.client.post("/batches", content=b"a", headers=headers)
+        assert (refused.status_code, refused.json()["title"]) == (503, "Jobs unavailable")
+        time.sleep(OUTAGE_SECONDS)  # the time is the point
+        wire.mend()
+        job = wait_for(lambda: service.client.get(path).is_success and service.job(path), "the job to end")
+        assert (job["state"], job["rows"], job["rejected"]) == ("succeeded", rows, 0), job
+    wire.cut()
+
+
+def processes_of(pid: int) -> list[int]:
+    """List the serving processes that a process has started."""
+    children = [int(one) for file in Path(f"/proc/{pid}/task").glob("*/children") for one in file.read_text().split()]
+    return [one for one in children if b"\0worker" not in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def test_files_that_were_accepted_are_scored_although_the_processes_are_killed(
+    trained: Settings, tmp_path: Path
+) -> None:
+    """Checklist 32; first one of the serving processes, then the service with all that belongs to it."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    variables = {"MODELS_DIR": str(tmp_path / "models"), "DATA_DIR": str(tmp_path / "var")}
+    content, rows = file_to_score(FILE_BYTES // 8)
+    headers = {"Content-Type": "text/csv"}
+    paths = []
+    with serving(tmp_path / "service", "--workers", "2", **variables) as service:
+
+        def submit() -> bool:
+            with contextlib.suppress(httpx2.TransportError):  # of the connection to the process that was killed
+                paths.append(service.client.post("/batches", content=content, headers=headers).headers["Location"])
+                return True
+            return False
+
+        submit()
+        os.kill(processes_of(service.process.pid)[0], signal.SIGKILL)
+        wait_for(submit, "another process to answer")
+        submit()
+        service.process.send_signal(signal.SIGKILL)
+        service.process.wait()
+    with serving(tmp_path / "service", **variables) as service:
+        for path in paths:
+            job = wait_for(lambda: service.job(path), "the job to end")  # noqa: B023 - asked at once
+            assert (job["state"], job["rows"]) == ("succeeded", rows), job
+            result = service.client.get(f"{path}/result").content
+            assert result.count(b"\n") == rows + 1
