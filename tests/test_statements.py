@@ -11,6 +11,7 @@ from workbench import ROOT, TEMPLATE
 
 STATEMENTS: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "_ext" / "statements.py"))
 
+
 def test_there_are_44_statements_and_each_has_a_test() -> None:
     numbers = [number for group in STATEMENTS["groups"]().values() for number in group]
     assert numbers == list(range(1, 45))
