@@ -52,12 +52,25 @@ def test_every_toml_parses(awkward: Path) -> None:
 
 
 def test_every_yaml_parses_to_what_the_default_project_has(awkward: Path, project: Path) -> None:
-    found = {name: list(yaml.safe_load_all(text)) for name, text in parsed(awkward, ".yml", ".yaml").items()}
-    usual = {name: list(yaml.safe_load_all(text)) for name, text in parsed(project, ".yml", ".yaml").items()}
+    found = {name: list(yaml.load_all(text, Loader)) for name, text in parsed(awkward, ".yml", ".yaml").items()}
+    usual = {name: list(yaml.load_all(text, Loader)) for name, text in parsed(project, ".yml", ".yaml").items()}
     assert found
     assert {name: shape(documents) for name, documents in found.items()} == {
         name: shape(documents) for name, documents in usual.items()
     }
+
+
+class Loader(yaml.SafeLoader):
+    """Reads the functions of CloudFormation, such as `!Ref`, as what they are given."""
+
+
+def as_given(loader: Loader, _tag: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else loader.construct_mapping(node)
+
+
+Loader.add_multi_constructor("!", as_given)
 
 
 def shape(value: object) -> object:

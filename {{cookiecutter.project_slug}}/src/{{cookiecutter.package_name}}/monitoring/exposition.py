@@ -64,6 +64,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     server: Exposition
+    """The server that the request came to."""
     timeout = PATIENCE_SECONDS
 
     def do_GET(self) -> None:

@@ -79,6 +79,7 @@ class JobMetrics:
 
 
 WAITING = "Jobs that are not done, queued or running, as the database knows them: every worker tells the same."
+"""What `jobs_waiting` means."""
 
 
 class _Waiting(Collector):
