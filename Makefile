@@ -37,13 +37,14 @@ test: lint ## Check everything: the code, and generated projects that are instal
 quick: lint ## Check what can be checked without installing a generated project (seconds)
 	UV=$(UV) $(RUN)pytest -m "not full"
 
-bench: $(READY) ## Measure the generated service beside its limit, its origin and its peers (QUICK=1: without peers, 3 minutes)
+bench: $(READY) ## Measure the generated service beside its limit, its origin and its peers (QUICK=1: without peers)
 	@command -v wrk >/dev/null || { echo "wrk is needed. On Debian: apt-get install wrk" >&2; exit 1; }
 	@test -d $(BENCH)/iris-api && test -z "$$(find $(TEMPLATE) -newer $(BENCH)/iris-api -type f ! -path '*/__pycache__/*')" || { \
 	    mkdir -p $(BENCH) && rm -rf $(BENCH)/iris-api && $(RUN)mlapi new --no-input --output-dir $(BENCH) 2>$(BENCH)/new.log \
 	    || { cat $(BENCH)/new.log >&2; exit 1; }; }
 	UV_PROJECT_ENVIRONMENT=.venv $(if $(findstring /,$(UV)),$(abspath $(UV)),$(UV)) sync --quiet --locked --no-default-groups --group train --group plot --project $(BENCH)/iris-api
-	UV=$(if $(findstring /,$(UV)),$(abspath $(UV)),$(UV)) $(BENCH)/iris-api/.venv/bin/python benchmarks/bench.py --project $(BENCH)/iris-api --output $(BENCH) $(if $(QUICK),--quick)
+	UV=$(if $(findstring /,$(UV)),$(abspath $(UV)),$(UV)) $(BENCH)/iris-api/.venv/bin/python benchmarks/bench.py --project $(BENCH)/iris-api --output $(BENCH) $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES))
+	$(if $(KEEP),cp $(BENCH)/bench.md benchmarks/results.md && cp $(BENCH)/bench.png docs/_static/benchmark.png)
 
 lint: $(READY) ## Check style and types
 	$(RUN)ruff check

@@ -9,17 +9,12 @@ and after the time that is measured, and any that is wrong or missing meanwhile 
 """
 
 import argparse
-import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,253 +23,7 @@ import field
 import load
 import peers
 import report
-from contender import Contender, Running, running
-
-FIRST_PORT = 18080
-ROWS = (1, 32, 1000)
-STARTS = 3
-"""How often it is measured how long a start takes."""
-AT_ONCE = 8
-"""Requests with different rows by which answers are checked, before and after they are measured."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured."""
-
-    rounds: int
-    seconds: float
-    connections: tuple[int, ...]
-    trees: bool
-    """Whether the decision tree is measured as well."""
-    peers: bool
-
-
-QUICK = Plan(rounds=3, seconds=1, connections=(16,), trees=False, peers=False)
-FULL = Plan(rounds=3, seconds=1, connections=(1, 16, 64), trees=True, peers=True)
-
-
-class Bench:
-    """One run of the benchmark."""
-
-    def __init__(self, project: field.Project, plan: Plan) -> None:
-        self.project, self.plan = project, plan
-        self.results: list[dict[str, Any]] = []
-        """One for each contender, number of rows, connections and processes."""
-        self.starts: list[dict[str, Any]] = []
-        """Time to the first answer and memory of each contender."""
-        self.absent: dict[str, str] = {}
-        """Peers that could not be measured, and why."""
-        self._bodies = project.folder / "bodies"
-        self._answers = project.folder / "answers"
-        self._port = FIRST_PORT
-        self._expected: dict[int, list[int]] = {}
-
-    def prepare(self, **hyperparameters: str) -> None:
-        """Train the model that everybody serves, and note what it says."""
-        for folder in (self._bodies, self._answers):
-            folder.mkdir(parents=True, exist_ok=True)
-        wanted = [f"{name}={text}" for name, text in hyperparameters.items()]
-        train = [self.project.python, "-m", self.project.package, "train", "--promote", "always", *wanted]
-        environment = {**os.environ, **self.project.settings()}
-        subprocess.run(  # noqa: S603 - our own command
-            train, env=environment, cwd=self.project.folder, check=True, capture_output=True
-        )
-        for path in self._answers.glob("*"):
-            path.unlink()
-        with running(field.service(self.project), self.port(), self.project.folder) as it:
-            for count in ROWS:
-                rows = load.rows(count)
-                body = self.body(it.contender, count)
-                answer = it.post(it.contender.path, it.contender.body(rows))
-                (self._answers / f"{body.stat().st_size}.json").write_bytes(answer)
-                self._expected[count] = json.loads(answer)["prediction"]
-        self._confirm()
-
-    def _confirm(self) -> None:
-        """Make sure that the service says what the estimator says that it was exported from."""
-        program = (
-            "import joblib, json, sys\n"
-            "rows = json.load(sys.stdin)\n"
-            "print(json.dumps(joblib.load(sys.argv[1])['estimator'].predict_proba(rows).argmax(axis=1).tolist()))"
-        )
-        model = self.project.registry / "model.joblib"
-        done = subprocess.run(  # noqa: S603 - our own command
-            [self.project.python, "-c", program, str(model)],
-            input=json.dumps(load.rows(max(ROWS))),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        if json.loads(done.stdout) != self._expected[max(ROWS)]:
-            raise SystemExit("the service does not answer as its estimator does")
-
-    def port(self) -> int:
-        """Return a port that nobody has had yet."""
-        self._port += 1
-        return self._port
-
-    def body(self, contender: Contender, count: int) -> Path:
-        """Return the file with the body that asks a contender for so many rows."""
-        content = json.dumps(contender.body(load.rows(count)))
-        path = self._bodies / f"{contender.name.replace(' ', '-').replace('/', '-')}-{count}.json"
-        path.write_text(content, encoding="utf-8")
-        return path
-
-    def check(self, it: Running, count: int) -> None:
-        """Make sure that a contender answers right.
-
-        Raises:
-            RuntimeError: it does not.
-
-        """
-        rows, expected = load.rows(count), self._expected[count]
-
-        def is_right(turn: int) -> bool:
-            found = it.ask(rows[turn:] + rows[:turn])
-            return found is None or found == expected[turn:] + expected[:turn]
-
-        with ThreadPoolExecutor(AT_ONCE) as threads:  # at once, because some answer several callers together
-            if not all(threads.map(is_right, [turn % count for turn in range(AT_ONCE)])):
-                raise RuntimeError(f"{it.contender.name} answers {count} rows wrongly")
-
-    def together(self, group: str, runners: Sequence[Running], rows: Sequence[int], connections: Sequence[int]) -> None:
-        """Measure some who run, in turns."""
-        for it in runners:
-            it.load(self.body(it.contender, 1), 16, 1)  # to warm up
-        for count in rows:
-            for clients in connections:
-                rounds: list[dict[str, load.Measured]] = []
-                for it in runners:
-                    self.check(it, count)
-                for number in range(self.plan.rounds):
-                    turn = runners if number % 2 == 0 else runners[::-1]
-                    rounds.append(
-                        {
-                            it.contender.name: it.load(self.body(it.contender, count), clients, self.plan.seconds)
-                            for it in turn
-                        }
-                    )
-                for it in runners:
-                    self.check(it, count)
-                    self._note(group, it, count, clients, rounds)
-
-    def _note(
-        self, group: str, it: Running, count: int, clients: int, rounds: Sequence[dict[str, load.Measured]]
-    ) -> None:
-        """Keep the medians of what was measured, and the ratios to each of the others."""
-        name = it.contender.name
-        own = [one[name] for one in rounds]
-        found = {key: statistics.median(getattr(one, key) for one in own) for key in ("rate", "p50", "p99", "cpu")}
-        others = {
-            other: statistics.median(one[name].rate / max(one[other].rate, 1e-9) for one in rounds)
-            for other in rounds[0]
-            if other != name
-        }
-        wrong = sum(one.wrong for one in own)
-        place = {"group": group, "contender": name, "rows": count, "connections": clients}
-        self.results.append(
-            {**place, **found, "wrong": wrong, "times": others, "rounds": [asdict(one) for one in own]}
-        )
-        print(
-            f"{group:12} {name:26} {count:5} rows {clients:3} connections {found['rate']:9.0f}/s  "
-            f"p99 {found['p99']:7.2f} ms  {found['cpu']:8.1f} us" + (f"  {wrong} WRONG" if wrong else ""),
-            flush=True,
-        )
-
-    def started(self, contender: Contender, times: int = STARTS) -> None:
-        """Measure how long a contender takes to its first answer, and what memory it needs."""
-        seconds, memory, resident = [], 0.0, 0.0
-        for _ in range(times):
-            with running(contender, self.port(), self.project.folder) as it:
-                seconds.append(it.start_seconds)
-                it.load(self.body(contender, 1), 16, 1)
-                memory, resident = it.memory(), it.resident()
-        told = {"contender": contender.name, "seconds": statistics.median(seconds)}
-        self.starts.append({**told, "memory": memory, "resident": resident})
-        print(f"{'start':12} {contender.name:26} {statistics.median(seconds):.2f} s, {memory:.0f} MB", flush=True)
-
-    def run(self, contenders: Sequence[Contender], stack: ExitStack, workers: int = 1) -> list[Running]:
-        """Start contenders, which run until the stack is closed."""
-        return [
-            stack.enter_context(running(one, self.port(), self.project.folder, workers=workers)) for one in contenders
-        ]
-
-    def base(self, *, with_seed: bool = True, group: str = "HTTP") -> None:
-        """Measure the service beside its limit, bare inference and its origin."""
-        project = self.project
-        field_ = [field.limit(project, self._answers), field.bare(project), field.service(project)]
-        field_ += [field.service_over_https(project)]
-        field_ += [field.seed(project)] if with_seed else []
-        with ExitStack() as stack:
-            self.together(group, self.run(field_, stack), ROWS, self.plan.connections)
-
-    def scaling(self) -> None:
-        """Measure the service with one process and with two."""
-        one = field.service(self.project)
-        two = replace(one, name="service, 2 processes")
-        with ExitStack() as stack:
-            runners = [*self.run([one], stack), *self.run([two], stack, workers=2)]
-            self.together("processes", runners, ROWS, (16,))
-
-    def while_training(self) -> None:
-        """Measure what callers wait while a training runs, and while none does."""
-        for contender in (field.service_over_https(self.project, with_worker=True), field.seed(self.project)):
-            with ExitStack() as stack:
-                (it,) = self.run([contender], stack)
-                self.check(it, 1)
-                body, rounds = self.body(contender, 1), self.plan.rounds
-                it.load(body, 16, 1)
-                idle = [it.load(body, 16, 1).p99 for _ in range(rounds)]
-                busy = []
-                for _ in range(rounds):
-                    it.post(contender.train, contender.training)
-                    time.sleep(2.0)  # until it is at it: a worker starts a process for it
-                    busy.append(it.load(body, 16, 1).p99)
-                self._note_training(contender.name, idle, busy)
-
-    def _note_training(self, name: str, idle: Sequence[float], busy: Sequence[float]) -> None:
-        found = {"idle": statistics.median(idle), "training": statistics.median(busy)}
-        self.results.append({"group": "training", "contender": name, "rows": 1, "connections": 16, **found})
-        print(f"{'training':12} {name:26} p99 {found['idle']:.2f} ms, while training {found['training']:.2f} ms")
-
-    def beside(self, peer: Contender) -> None:
-        """Measure a peer in turns with the service."""
-        with ExitStack() as stack:
-            runners = self.run([field.service(self.project), peer], stack)
-            self.together(peer.name, runners, ROWS, (16,))
-        self.started(peer, 1)
-
-    def peers(self, environments: Path, names: Sequence[str]) -> None:
-        """Measure the peers, each in an environment of its own; note who cannot be."""
-        for name, why, make in peers.field_of(self.project, environments, names):
-            if make is None:
-                self.absent[name] = why
-                print(f"{name}: {why}", flush=True)
-                continue
-            for peer in make:
-                try:
-                    self.beside(peer)
-                except (RuntimeError, subprocess.SubprocessError, OSError) as error:
-                    self.absent[peer.name] = str(error).splitlines()[0][:200]
-                    print(f"{peer.name} cannot be measured: {error}"[:1500], flush=True)
-
-    def everything(self, environments: Path, names: Sequence[str]) -> None:
-        """Measure what the plan says."""
-        if self.plan.trees:
-            self.prepare(gradient_boosting="false")
-            plan, self.plan = self.plan, QUICK
-            self.base(with_seed=False, group="one tree")
-            self.plan = plan
-        self.prepare(gradient_boosting="true")
-        self.base()
-        self.scaling()
-        self.while_training()
-        project = self.project
-        for contender in (field.service(project), field.service_over_https(project), field.seed(project)):
-            self.started(contender)
-        if self.plan.peers:
-            self.peers(environments, names)
+from benchmark import FULL, QUICK, ROWS, Benchmark
 
 
 def machine() -> dict[str, Any]:
@@ -299,31 +48,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--project", type=Path, required=True, help="a generated project with its .venv")
     parser.add_argument("--output", type=Path, required=True, help="folder to write into")
     parser.add_argument("--quick", action="store_true", help="without peers, in less than three minutes")
-    parser.add_argument("--peers", nargs="*", default=None, help="which peers; none after it: no peers")
+    parser.add_argument("--peers", nargs="+", default=peers.NAMES, choices=peers.NAMES, help="which peers")
     parser.add_argument("--rounds", type=int, help="turns of each contender")
+    parser.add_argument("--rows", type=int, nargs="+", help=f"rows of a request, of {ROWS}")
+    parser.add_argument("--minutes", type=float, help="begin no further peer after this time")
+    parser.add_argument("--parts", nargs="+", choices=FULL.parts, help="what to measure")
     asked = parser.parse_args(arguments)
     if not load.is_installed():
         print("wrk is needed. On Debian: apt-get install wrk", file=sys.stderr)
         return 2
     plan = QUICK if asked.quick else FULL
-    if asked.rounds:
-        plan = Plan(**{**asdict(plan), "rounds": asked.rounds, "connections": plan.connections})
+    given = {name: getattr(asked, name) for name in ("rounds", "rows", "parts") if getattr(asked, name)}
+    plan = replace(plan, **given)
     asked.output.mkdir(parents=True, exist_ok=True)
     project = field.Project(asked.project.resolve(), (asked.output / "run").resolve())
     project.folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(project, plan)
+    benchmark = Benchmark(project, plan)
     begun, on = time.monotonic(), machine()
-    bench.everything(asked.output.resolve() / "environments", peers.NAMES if asked.peers is None else asked.peers)
+    if asked.minutes:
+        benchmark.until = begun + 60 * asked.minutes
+    benchmark.everything(asked.output.resolve() / "environments", asked.peers)
     found = {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "minutes": round((time.monotonic() - begun) / 60, 1),
         "machine": {**on, "load_after": os.getloadavg()[0]},
-        "results": bench.results,
-        "starts": bench.starts,
-        "absent": bench.absent,
+        "results": benchmark.results,
+        "starts": benchmark.starts,
+        "absent": benchmark.absent,
     }
     report.write(found, asked.output)
-    wrong = sum(one.get("wrong", 0) for one in bench.results if one["contender"].startswith(("service", "limit")))
+    wrong = sum(one.get("wrong", 0) for one in benchmark.results if one["contender"].startswith(("service", "limit")))
     if wrong:
         print(f"{wrong} answers were wrong or did not come", file=sys.stderr)
     return int(wrong > 0)

@@ -6,8 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-COLORS = {"limit": "#9aa7b4", "bare": "#6b7c8d", "service": "#0b5cad", "service over HTTPS": "#4a90d9", "seed": "#c0392b"}
+COLORS = {
+    "limit": "#9aa7b4",
+    "bare": "#6b7c8d",
+    "service": "#0b5cad",
+    "service over HTTPS": "#4a90d9",
+    "seed": "#c0392b",
+}
 OTHER = "#d9822b"
+CONNECTIONS = 16
+"""Connections at which contenders are compared."""
 
 
 class Target(NamedTuple):
@@ -36,13 +44,17 @@ def write(found: Mapping[str, Any], folder: Path) -> None:
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Return the report in Markdown."""
     on = found["machine"]
-    yield f"Measured on {found['date']} in {found['minutes']} minutes: {on['cores']} cores, {on['processor']}, {on['system']}."
-    yield f"The load of the machine was {on['load_before']:.1f} before and {on['load_after']:.1f} after."
+    yield f"Measured on {found['date']} in {found['minutes']} minutes."
+    yield f"The machine: {on['cores']} cores, {on['processor']}, {on['system']}."
+    yield f"Its load was {on['load_before']:.1f} before and {on['load_after']:.1f} after."
     yield ""
     yield from _table("Target|Wanted|Found|", [_target(one) for one in targets(found)])
     yield from _throughput(found["results"])
     yield from _training(found["results"])
-    rows = [f"{one['contender']}|{one['seconds']:.2f} s|{one['memory']:.0f} MB|{one['resident']:.0f} MB" for one in found["starts"]]
+    rows = [
+        f"{one['contender']}|{one['seconds']:.2f} s|{one['memory']:.0f} MB|{one['resident']:.0f} MB"
+        for one in found["starts"]
+    ]
     yield from _table("Start|First answer|Memory of all processes|First process, resident", rows)
     yield from _table("Not measured|Why", [f"{name}|{why}" for name, why in found["absent"].items()])
 
@@ -54,7 +66,9 @@ def _throughput(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         for one in results
         if "rate" in one
     ]
-    heads = "Measured|Contender|Rows|Connections|Answers/s|p50, ms|p99, ms|Processor time an answer, µs|Service is|Wrong"
+    heads = (
+        "Measured|Contender|Rows|Connections|Answers/s|p50, ms|p99, ms|Processor time an answer, µs|Service is|Wrong"
+    )
     yield from _table(heads, rows)
 
 
@@ -90,15 +104,16 @@ def targets(found: Mapping[str, Any]) -> Iterator[Target]:
     """Compare what was found with what is wanted."""
     results = found["results"]
     for rows, other, least in ((1, "limit", 0.25), (32, "bare", 0.8), (1000, "bare", 0.9)):
-        yield _least(f"{rows} rows: answers/s, as a part of {other}", least, _ratio(results, "HTTP", "service", other, rows))
-    yield _least("1 row: answers/s, times the seed", 10, _ratio(results, "HTTP", "service", "seed", 1))
+        part = _ratio(results, "HTTP", "service", other, rows)
+        yield _least(f"rows: {rows}; answers/s, as a part of {other}", least, part)
+    yield _least("rows: 1; answers/s, times the seed", 10, _ratio(results, "HTTP", "service", "seed", 1))
     peers = [name for name in {one["group"] for one in results} if name not in OWN]
     for rows, least in ((1, 4.0), (32, 2.5), (1000, 1.0)):
         ratios = [ratio for peer in peers if (ratio := _ratio(results, peer, "service", peer, rows))]
-        yield _least(f"{rows} rows: answers/s, times the best peer", least, min(ratios, default=None))
+        yield _least(f"rows: {rows}; answers/s, times the best peer", least, min(ratios, default=None))
     cost = _ratio(results, "HTTP", "service over HTTPS", "service", 1)
-    yield _most("1 row: what TLS costs, as a part", 0.12, None if cost is None else 1 - cost)
-    yield _least("1000 rows: answers/s, 2 processes as a multiple of 1", 1.7, _ratio(results, *SCALING, 1000))
+    yield _most("rows: 1; what TLS costs, as a part", 0.12, None if cost is None else 1 - cost)
+    yield _least("rows: 1000; answers/s, 2 processes as a multiple of 1", 1.7, _ratio(results, *SCALING, 1000))
     own = next((one for one in results if one["group"] == "training" and "service" in one["contender"]), None)
     yield _most("p99 while training, times idle", 1.3, own and own["training"] / own["idle"])
     start = next((one for one in found["starts"] if one["contender"] == "service over HTTPS"), None)
@@ -121,7 +136,7 @@ def _most(what: str, wanted: float, found: float | None) -> Target:
 def _ratio(results: Iterable[Mapping[str, Any]], group: str, name: str, other: str, rows: int) -> float | None:
     """Return how many times as many answers one gave as another in the same rounds, at 16 connections."""
     for one in results:
-        if (one["group"], one["contender"], one["rows"], one["connections"]) == (group, name, rows, 16):
+        if (one["group"], one["contender"], one["rows"], one["connections"]) == (group, name, rows, CONNECTIONS):
             ratio: float | None = one["times"].get(other)
             return ratio
     return None
@@ -131,7 +146,8 @@ def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw for each number of rows the answers per second of everybody, at 16 connections."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - the rest needs no figure
 
-    shown = [one for one in results if one.get("connections") == 16 and "rate" in one and one["group"] not in OWN - {"HTTP"}]  # noqa: PLR2004
+    compared = [one for one in results if one["group"] == "HTTP" or one["group"] not in OWN]
+    shown = [one for one in compared if one["connections"] == CONNECTIONS]
     counts = sorted({one["rows"] for one in shown})
     figure = Figure(figsize=(11, 1.2 + 0.34 * len(shown) / max(1, len(counts))), layout="constrained")
     for number, count in enumerate(counts, 1):

@@ -28,8 +28,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    X = np.asarray(json.loads(body)["data"], dtype=np.float32)
-    (probability,) = session.run(["probabilities"], {"X": X})
+    matrix = np.asarray(json.loads(body)["data"], dtype=np.float32)
+    (probability,) = session.run(["probabilities"], {"X": matrix})
     index = probability.argmax(axis=1).tolist()
     answer = {
         "model": "iris",

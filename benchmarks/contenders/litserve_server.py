@@ -29,4 +29,6 @@ class Iris(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    litserve.LitServer(Iris(), accelerator="cpu").run(port=int(sys.argv[1]), host="127.0.0.1", generate_client_file=False)
+    litserve.LitServer(Iris(), accelerator="cpu").run(
+        port=int(sys.argv[1]), host="127.0.0.1", generate_client_file=False
+    )

@@ -1,4 +1,4 @@
-"""The generated service over HTTP: what its command `serve` runs, with every protection, metric and log, but without TLS.
+"""The generated service over HTTP: what its command `serve` runs, with every protection, metric and log, but no TLS.
 
 The command speaks HTTPS alone. Run as `python service.py PACKAGE`, with the service's own settings in the environment.
 """

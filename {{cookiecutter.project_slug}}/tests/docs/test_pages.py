@@ -37,7 +37,7 @@ from package_name.settings import PREFIX, Settings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 NAME = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
-NOT_RUN = 16
+NOT_RUN = 17
 """Blocks that are not run. Count again when you add one, and think twice."""
 SHOWN_ONLY = {"text", "json", "ini", "nginx"}
 SERVES = re.compile(rf"^(make|{NAME}) serve\b|^uvicorn ")
@@ -179,7 +179,8 @@ class Terminal:
 
 def copy_project(folder: Path, models: Path | None) -> None:
     """Copy what a page may use or change; the environment is linked."""
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("benchmarks", "src"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Makefile", "params.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     (folder / ".venv").symlink_to(sys.prefix)

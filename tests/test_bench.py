@@ -1,0 +1,90 @@
+"""The benchmark measures what it says, and tells when a contender answers wrongly."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import field
+import load
+import pytest
+import report
+from benchmark import QUICK, Benchmark
+from contender import Contender, running
+from workbench import ROOT, free_port, run
+
+STAND_IN = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Answers(BaseHTTPRequestHandler):
+    def do_POST(self):
+        rows = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["data"]
+        content = json.dumps({"prediction": [round(row[0]) if sys.argv[2] == "right" else 7 for row in rows]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+    def log_message(self, *_):
+        pass
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("kind", ["right", "wrong"])
+def test_a_contender_is_watched_and_one_that_answers_wrongly_is_not_measured(tmp_path: Path, kind: str) -> None:
+    contender = Contender("stand-in", lambda port, _: [sys.executable, "-c", STAND_IN, str(port), kind])
+    benchmark = Benchmark(field.Project(tmp_path, tmp_path), QUICK)
+    benchmark._expected[32] = [round(row[0]) for row in load.rows(32)]  # noqa: SLF001
+    with running(contender, free_port(), tmp_path) as it:
+        assert it.start_seconds > 0
+        assert it.cpu() > 0
+        assert 1 < it.memory() < 500
+        if kind == "right":
+            benchmark.check(it, 32)
+        else:
+            with pytest.raises(RuntimeError, match="answers 32 rows wrongly"):
+                benchmark.check(it, 32)
+    assert it.process.poll() is not None
+
+
+def test_a_contender_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
+    contender = Contender("broken", lambda *_: [sys.executable, "-c", "raise SystemExit('no licence')"])
+    with pytest.raises(RuntimeError, match="no licence"), running(contender, free_port(), tmp_path):
+        pass
+
+
+def result(contender: str, rows: int, group: str = "HTTP", **times: float) -> dict[str, Any]:
+    figures = {"rate": 1.0, "p50": 1.0, "p99": 1.0, "cpu": 1.0, "wrong": 0}
+    return {"group": group, "contender": contender, "rows": rows, "connections": 16, **figures, "times": times}
+
+
+@pytest.mark.parametrize(("part", "met"), [(0.26, True), (0.24, False)])
+def test_targets_are_met_or_not_and_what_was_not_measured_is_neither(part: float, met: bool) -> None:  # noqa: FBT001
+    results = [result("service", 1, limit=part), result("service", 1, "Peer", Peer=5.0)]
+    found = {one.what: one for one in report.targets({"results": results, "starts": []})}
+    assert found["rows: 1; answers/s, as a part of limit"].met is met
+    assert found["rows: 1; answers/s, times the best peer"].met
+    assert found["rows: 32; answers/s, as a part of bare"].met is None
+
+
+@pytest.mark.full
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_a_tiny_run_measures_four_contenders_and_writes_table_plot_and_figures(
+    installed: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    run(
+        str(installed / ".venv/bin/python"),
+        str(ROOT / "benchmarks/bench.py"),
+        *("--project", str(installed), "--output", str(tmp_path), "--quick", "--rounds", "1", "--rows", "1"),
+        *("--parts", "base"),
+        environ=environ,
+    )
+    found = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    names = [one["contender"] for one in found["results"]]
+    assert names == ["limit", "bare", "service", "service over HTTPS", "seed"]
+    assert all(one["rate"] > 0 and one["cpu"] > 0 and one["wrong"] == 0 for one in found["results"])
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    assert "<td>service</td>" in (tmp_path / "bench.html").read_text(encoding="utf-8")
