@@ -11,6 +11,7 @@ REDRAW_SECONDS = 0.2
 LOG_SECONDS = 10.0
 """The same where there is no terminal, and each drawing is a line of a log."""
 MINUTE = 60
+"""Seconds."""
 
 
 class Counted(Protocol):

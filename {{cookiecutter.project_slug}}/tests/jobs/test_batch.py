@@ -7,13 +7,12 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +25,9 @@ from package_name.settings import PREFIX, Settings
 from package_name.storage import Storage
 
 from bench import Bench, wait_for
+
+if TYPE_CHECKING:
+    import subprocess
 
 KILLS = int(os.environ.get("KILLS", "3"))
 """How often the worker is killed; KILLS=50 takes some minutes."""
@@ -140,9 +142,10 @@ def stop(worker: "subprocess.Popen[bytes]", bench: Bench) -> None:
         try:
             with closing(sqlite3.connect(bench.settings.data_dir / "jobs.sqlite", timeout=1)) as database:
                 database.execute("BEGIN IMMEDIATE")
-            return
         except sqlite3.OperationalError:
             worker.send_signal(signal.SIGCONT)
+        else:
+            return
 
 
 def test_a_worker_that_comes_back_after_its_job_went_elsewhere_changes_nothing(bench: Bench) -> None:

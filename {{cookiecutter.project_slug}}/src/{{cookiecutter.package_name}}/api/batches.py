@@ -44,6 +44,7 @@ class Source(BaseModel):
 
 
 BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+"""A body of bytes, for OpenAPI."""
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,

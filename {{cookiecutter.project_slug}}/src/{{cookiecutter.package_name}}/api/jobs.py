@@ -31,7 +31,7 @@ ERRORS = documented(NotAuthenticated, NotAllowed, BadInput, JobsUnavailable)
 
 router = APIRouter(tags=["jobs"], responses=ERRORS)
 
-JobsCaller = Annotated[Caller, require("train", "batch")]
+_JobsCaller = Annotated[Caller, require("train", "batch")]
 """Who may have jobs."""
 
 
@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-def own_job(job_id: JobId, jobs: BackgroundJobs, caller: JobsCaller) -> Job:
+def own_job(job_id: JobId, jobs: BackgroundJobs, caller: _JobsCaller) -> Job:
     """Return a job, if it is the caller's.
 
     Raises:
@@ -88,7 +88,7 @@ def train(
 
 @router.get("/jobs")
 def list_jobs(
-    caller: JobsCaller,
+    caller: _JobsCaller,
     jobs: BackgroundJobs,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs on a page.")] = 20,
     cursor: Annotated[str | None, Query(max_length=1000, description="From the page before; none: the newest.")] = None,

@@ -26,9 +26,11 @@ from .jobs import ERRORS, OwnJob
 from .problems import documented
 
 CONTENT = {name: {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}} for name in MEDIA_TYPES}
+"""What a result is in each format, for OpenAPI."""
 DOCUMENTED = documented(
     JobNotFound, ResultNotReady, ResultGone, NotAcceptable, RangeNotSatisfiable, StorageUnavailable, BadInput
 )
+"""What may be wrong with a request for one, for OpenAPI."""
 
 router = APIRouter(tags=["jobs"], responses=ERRORS | DOCUMENTED)
 

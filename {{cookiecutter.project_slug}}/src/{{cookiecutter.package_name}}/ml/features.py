@@ -146,8 +146,9 @@ class Features(BaseModel):
         """Return the model's input for rows of values in the order of `names()`.
 
         Returns:
-            Shape (rows, features): float32, where a category is the index of its word and a missing value NaN; for a
-            model that reads text, strings as objects. Override it to prepare texts, for training and serving alike.
+            An array of shape (rows, features) of float32, where a category is the index of its word and a missing value
+            NaN; for a model that reads text, strings as objects. Override it to prepare texts, for training and serving
+            alike.
 
         """
         if cls.is_text():
