@@ -148,7 +148,7 @@ def test_head_is_get_without_the_body_on_every_resource(client: TestClient) -> N
         # As it is: the length of a compressed answer is known only once it is made.
         get, head = (call(path, headers={"Accept-Encoding": "identity"}) for call in (client.get, client.head))
         assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["Content-Length"] == str(len(get.content))
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
     assert client.head("/nowhere").status_code == 404
     assert client.head("/nowhere").content == b""
 
