@@ -60,7 +60,7 @@ def test_every_yaml_parses_to_what_the_default_project_has(awkward: Path, projec
     }
 
 
-class Loader(yaml.SafeLoader):  # type: ignore[misc]
+class Loader(yaml.SafeLoader):  # type: ignore[misc] # the library has no types
     """Reads the functions of CloudFormation, such as `!Ref`, as what they are given."""
 
 
