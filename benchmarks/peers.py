@@ -18,9 +18,9 @@ from contender import Contender
 
 PINNED: Mapping[str, Sequence[str]] = {
     "BentoML": ["bentoml==1.4.39"],
-    # The newest uvloop and FastAPI are too new for these two: they do not start, or do not read a body.
+    # The newest uvloop is too new for it: it does not start.
     "MLServer": ["mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop==0.21.0"],
-    "LitServe": ["litserve==0.2.19", "fastapi==0.115.14"],
+    "LitServe": ["litserve==0.2.19"],
     "MLflow": ["mlflow==3.17.2"],
     "Ray Serve": ["ray[serve]==2.60.0"],
 }
