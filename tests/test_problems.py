@@ -22,7 +22,23 @@ WORDS = {
 SHARED = re.compile(r"^uv\.lock$|/static/")
 # Tests of a project that do not depend on its example: half of the time. They run in the default project alone, but for
 # those that train, serve and answer as a whole.
-SAME_FOR_ALL = ("test_worker", "test_store", "test_lease", "test_keys", "test_settings", "test_tls", "test_server")
+SAME_FOR_ALL = (
+    "test_batch",
+    "test_connection",
+    "test_faults",
+    "test_keys",
+    "test_lease",
+    "test_logs",
+    "test_quota",
+    "test_server",
+    "test_settings",
+    "test_spread",
+    "test_storage",
+    "test_store",
+    "test_tls",
+    "test_tokens",
+    "test_worker",
+)
 FOR_EACH = ("test_a_real_training_is_published_and_promoted_once", "test_the_whole_way_train_serve_predict")
 
 
