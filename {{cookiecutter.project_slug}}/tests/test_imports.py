@@ -46,7 +46,11 @@ def test_the_serving_process_loads_neither_training_nor_job_libraries() -> None:
 
 
 def test_the_serving_process_loads_no_sdk_of_telemetry_that_is_off() -> None:
-    program = "import package_name.main, sys\nassert not any(n.startswith('opentelemetry.sdk') for n in sys.modules)"
+    program = (
+        "import package_name.main\n"
+        "import sys\n"
+        "assert not any(name.startswith('opentelemetry.sdk') for name in sys.modules)\n"
+    )
     assert loaded_by(program)
 
 

@@ -54,6 +54,7 @@ def _check(scopes: tuple[Scope, ...]) -> Callable[..., Awaitable[Caller]]:
             raise NotAllowed(f"This credential is not good for the scope {' or '.join(scopes)}.")
         return caller
 
+    check.__qualname__ = require.__qualname__  # as documentation is to name it
     return check
 
 

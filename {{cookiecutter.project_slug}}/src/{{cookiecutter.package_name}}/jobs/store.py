@@ -3,10 +3,7 @@
 The library that keeps them takes a second and 40 MB to import, so that happens at the first question, not at start-up.
 """
 
-import base64
-import binascii
 import hashlib
-import json
 import logging
 import re
 import threading
@@ -14,16 +11,15 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..durable import free_bytes
-from ..errors import BadInput, DiskFull, JobFinished, JobNotFound, JobsUnavailable
+from ..errors import DiskFull, JobFinished, JobNotFound, JobsUnavailable
 from ..logs import PACKAGE
 from ..settings import Settings
 from .clock import set_sqlite_clock
 from .job import KINDS, STATES, Job, JobPage, job_from
+from .page import cursor_of, read_cursor, records_after
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
@@ -124,12 +120,12 @@ class Jobs:
 
         Raises `BadInput` for a cursor that no page gave.
         """
-        place = None if cursor is None else _read_cursor(cursor)
+        place = None if cursor is None else read_cursor(cursor)
         records = self._ask(
-            lambda client: _records(client, limit + 1, place, owner)
+            lambda client: records_after(client, limit + 1, place, owner)
         )  # one more shows whether a page follows
         page = records[:limit]
-        return JobPage(jobs=[job_from(record) for record in page], cursor=_cursor(page) if records[limit:] else None)
+        return JobPage(jobs=[job_from(record) for record in page], cursor=cursor_of(page) if records[limit:] else None)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; a running one is ended within a second. Raises `JobNotFound` and `JobFinished`."""
@@ -292,35 +288,3 @@ def _unfinished(client: "DBOSClient") -> "list[WorkflowStatus]":
 def id_for(kind: str, idempotency_key: str, owner: str | None) -> str:
     """Return the id of the job that an owner's key names."""
     return hashlib.sha256(f"{kind}\0{owner}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _records(
-    client: "DBOSClient", limit: int, place: tuple[int, str] | None, owner: str | None
-) -> "list[WorkflowStatus]":
-    """List jobs, newest first, from after a place: the moment and the id of the last job seen."""
-    ask = partial(client.list_workflows, name=list(KINDS), sort_desc=True, load_input=False, user=owner)
-    if place is None:
-        return ask(limit=limit)
-    moment, last_id = place
-    # Many jobs may be of one moment, which SQLite under Python 3.11 keeps in whole seconds.
-    same = ask(start_time=_iso(moment), end_time=_iso(moment))
-    seen = next((number for number, record in enumerate(same, 1) if record.workflow_id == last_id), 0)
-    return (same[seen:] + ask(end_time=_iso(moment - 1), limit=limit))[:limit]
-
-
-def _iso(milliseconds: int) -> str:
-    # Half a millisecond more, because the library rounds down.
-    return datetime.fromtimestamp((milliseconds + 0.5) / 1000, UTC).isoformat()
-
-
-def _cursor(page: "list[WorkflowStatus]") -> str:
-    return base64.urlsafe_b64encode(json.dumps([page[-1].created_at, page[-1].workflow_id]).encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    try:
-        moment, last_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        _iso(moment), _iso(moment - 1)  # raises if it is no moment
-    except (binascii.Error, ValueError, TypeError, OverflowError, OSError) as error:
-        raise BadInput("The cursor is not one that a page of jobs gave; start without one.") from error
-    return moment, str(last_id)
