@@ -7,6 +7,7 @@ they tell, not how Grafana looks. Needs matplotlib. `--minutes` says how far bac
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -86,7 +87,7 @@ def legend(form: str, labels: dict[str, str]) -> str:
     """Name a line as the dashboard wants it."""
     for name, value in labels.items():
         form = form.replace(f"{{{{{name}}}}}", value)
-    return form
+    return re.sub(r"\{\{\w+\}\}", "", form).strip()
 
 
 if __name__ == "__main__":
