@@ -157,14 +157,17 @@ def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
             if one["rows"] == count:
                 bars.setdefault(one["contender"], one["rate"])
         names = sorted(bars, key=bars.__getitem__)
-        axes.barh(names, [bars[name] for name in names], color=[COLORS.get(name, OTHER) for name in names])
+        # Points, not bars: a logarithmic axis has no zero for a bar to begin at.
+        axes.scatter([bars[name] for name in names], names, s=60, c=[COLORS.get(name, OTHER) for name in names])
         for place, name in enumerate(names):
-            axes.text(bars[name], place, f" {bars[name]:,.0f}", va="center", fontsize=8)
+            axes.text(bars[name], place, f"   {bars[name]:,.0f}", va="center", fontsize=8)
         axes.set_xscale("log")
         axes.margins(x=0.25)
         axes.set_title(f"{count} row{'s' if count > 1 else ''}")
         axes.set_xlabel("answers per second (logarithmic)")
         axes.tick_params(labelsize=8)
+        axes.grid(axis="x", color="#dddddd")
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 
