@@ -46,12 +46,8 @@ def test_the_serving_process_loads_neither_training_nor_job_libraries() -> None:
 
 
 def test_the_serving_process_loads_no_sdk_of_telemetry_that_is_off() -> None:
-    program = (
-        "import package_name.main\n"
-        "import sys\n"
-        "assert not any(name.startswith('opentelemetry.sdk') for name in sys.modules)\n"
-    )
-    assert loaded_by(program)
+    check = "import sys\nassert not any(name.startswith('opentelemetry.sdk') for name in sys.modules)"
+    assert loaded_by(f"import package_name.main\n{check}")
 
 
 def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
