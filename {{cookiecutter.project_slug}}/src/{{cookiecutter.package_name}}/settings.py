@@ -238,14 +238,15 @@ class Settings(BaseSettings):
     def settings_customise_sources(cls, settings_cls: type[BaseSettings], *given: Any, **sources: Any) -> Any:
         """Read the files of secrets as well, where there are any; what is set otherwise goes before them."""
         del sources["file_secret_settings"]
-        files = [SecretsSettingsSource(settings_cls, _secrets_dir())] if _secret_files() else []
+        directory, names = _secrets()
+        files = [SecretsSettingsSource(settings_cls, directory)] if names else []
         return (*given, *sources.values(), *files)
 
     @model_validator(mode="before")
     @classmethod
     def _names_are_known(cls, given_values: Any) -> Any:
         """Refuse a variable that looks like a setting and is none: a protection with a typo would be off."""
-        names = (*os.environ, *dotenv_values(".env"), *_secret_files())
+        names = (*os.environ, *dotenv_values(".env"), *_secrets()[1])
         given = {name.upper() for name in names if name.upper().startswith(PREFIX)}
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
         for name in sorted(given - known):
@@ -281,16 +282,13 @@ class Settings(BaseSettings):
         return (self.data_dir.resolve() / "files").as_uri()
 
 
-def _secrets_dir() -> Path:
-    return Path(os.environ.get(f"{PREFIX}SECRETS_DIR", values.SECRETS_DIR))
-
-
-def _secret_files() -> list[str]:
-    """Return the names of all files that may hold a setting."""
+def _secrets() -> tuple[Path, list[str]]:
+    """Return the directory of secrets and the names of all files in it that may hold a setting."""
+    directory = Path(os.environ.get(f"{PREFIX}SECRETS_DIR", values.SECRETS_DIR))
     try:
-        return [path.name for path in _secrets_dir().iterdir()]
+        return directory, [path.name for path in directory.iterdir()]
     except OSError:
-        return []
+        return directory, []
 
 
 def describe(error: ValidationError) -> str:

@@ -1,0 +1,271 @@
+"""What each command does. What they need is loaded when they run, so that help and mistakes are told at once."""
+
+import json
+import logging.config
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .about import about
+from .errors import BadInput, ModelNotReady
+
+if TYPE_CHECKING:
+    from .keys import KeyStore, Scope
+    from .monitoring.drift import Drift
+    from .serving.registry import Registry
+    from .settings import Settings
+
+
+def serve(settings: "Settings", *, no_worker: bool) -> None:
+    """Serve predictions over HTTPS."""
+    from .logs import logging_config
+    from .server import serve as run
+
+    logging.config.dictConfig(logging_config(settings))
+    run(settings, with_worker=not no_worker)
+
+
+def worker(settings: "Settings", *, exit_with_parent: bool) -> None:
+    """Run background jobs."""
+    from .logs import logging_config
+    from .worker import work
+
+    logging.config.dictConfig(logging_config(settings))
+    work(settings, exit_with_parent=exit_with_parent)
+
+
+def train(settings: "Settings", *, hyperparameters: list[str], first: bool) -> None:
+    """Train a new version in the foreground."""
+    from .jobs.train import train_now
+    from .server import lacks_model
+
+    if first and not lacks_model(settings):
+        print("There is a version that serves.", file=sys.stderr)
+        return
+    result = train_now(settings, read_hyperparameters(hyperparameters), "always" if first else None, _report)
+    _print(result)
+    promoted = "serves now" if result["promoted"] else "does not serve"
+    print(f"Version {result['version']} {promoted}: {result['reason']}.", file=sys.stderr)
+
+
+def _report(progress: float, phase: str) -> None:
+    print(f"{progress:4.0%} {phase}", file=sys.stderr)
+
+
+def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read NAME=VALUE pairs, each value in JSON; `ValidationError` if the model does not take them."""
+    from pydantic import ValidationError
+
+    from .ml import Model
+
+    chosen = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        try:
+            chosen[name] = json.loads(value)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise BadInput(f"{pair!r} is not NAME=VALUE, such as seed=7 or gradient_boosting=true")
+    try:
+        return Model.Hyperparameters(**chosen).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise BadInput("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from None
+
+
+def predict(settings: "Settings", *, file: Path | None) -> None:
+    """Predict the rows of a CSV file with the champion."""
+    from .ml import Model
+    from .serving import prediction
+    from .serving.champion import load
+
+    registry = _registry(settings)
+    version = registry.champion()
+    if version is None:
+        raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
+    content = sys.stdin.buffer.read() if file is None else _read(file)
+    rows = prediction.read_csv(content, settings.max_rows)
+    served = load(registry, version, settings.max_model_bytes)
+    _print(prediction.predict(served, Model.Features.matrix(rows))[0])
+
+
+def score(settings: "Settings", *, source: str, target: str, overwrite: bool) -> None:
+    """Score a file of any size."""
+    from .bar import Bar
+    from .jobs.score.foreground import place_of, score_now
+
+    there = place_of(target)
+    if not overwrite and there.path in there.storage.paths(""):
+        raise BadInput(f"{target} is there already. Choose another name, or say --overwrite.")
+    with Bar(sys.stderr) as bar:
+        _print(score_now(settings, source, target, settings.cluster_url, bar.show))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}") from error
+
+
+def list_models(settings: "Settings") -> None:
+    """List the versions."""
+    registry = _registry(settings)
+    traffic = registry.traffic()
+    tried = {name: getattr(traffic, name) for name in ("canary", "share", "shadow") if getattr(traffic, name, None)}
+    _print({"champion": traffic and traffic.version, **tried, "versions": registry.versions()})
+
+
+def show_model(settings: "Settings", *, version: str) -> None:
+    """Show a version's record."""
+    _print(_registry(settings).manifest(version))
+
+
+def promote_model(settings: "Settings", *, version: str) -> None:
+    """Make a version the one that serves."""
+    from .serving import champion
+
+    champion.promote(_registry(settings), version, settings.max_model_bytes)
+    print(f"Version {version} serves within seconds.", file=sys.stderr)
+
+
+def drift(settings: "Settings", *, version: str | None, days: int | None, plot: Path | None) -> None:
+    """Compare what was predicted with the training data."""
+    from .monitoring.drift import Tallies
+
+    registry = _registry(settings)
+    version = version or registry.champion()
+    if version is None:
+        raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
+    tallies = Tallies(settings.data_dir / "drift", settings.drift_days)
+    found = tallies.drift(version, registry.manifest(version).reference, days)
+    if plot is not None:
+        _plot(found, plot)
+    _print(
+        {
+            "version": version,
+            "days": days or settings.drift_days,
+            "features": {one.name: one.summary() for one in found},
+        }
+    )
+    _tell_drift(version, found)
+
+
+def _plot(found: "Sequence[Drift]", path: Path) -> None:
+    try:
+        from .monitoring.figure import draw
+    except ModuleNotFoundError as error:
+        raise BadInput(f"Drawing needs {error.name}, which is not installed here: install the group plot.") from None
+    try:
+        draw(found, path)
+    except ValueError as error:
+        raise BadInput(f"{path} cannot be drawn: {error}.") from None
+
+
+def _tell_drift(version: str, found: "Sequence[Drift]") -> None:
+    """Say in a sentence what the numbers mean."""
+    from .monitoring.drift import ENOUGH_ROWS
+
+    rows = max((one.counted for one in found), default=0)
+    drifted = [one.name for one in found if one.drifted]
+    if rows < ENOUGH_ROWS:
+        words = f"{rows} rows were counted, too few to tell: {ENOUGH_ROWS} are needed"
+    elif drifted:
+        words = f"other than in training: {', '.join(drifted)} ({rows} rows)"
+    else:
+        words = f"no drift beyond chance in {rows} rows"
+    print(f"Version {version}: {words}.", file=sys.stderr)
+
+
+def canary_model(settings: "Settings", *, version: str, share: float) -> None:
+    """Let a version answer a share of the requests."""
+    from .serving import champion
+
+    if not 0 <= share <= 1:
+        raise BadInput("The share must be from 0 to 1, such as 0.05.")
+    champion.canary(_registry(settings), version, share, settings.max_model_bytes)
+    print(f"Version {version} answers {share:.1%} of the requests within seconds.", file=sys.stderr)
+
+
+def shadow_model(settings: "Settings", *, version: str) -> None:
+    """Compare a version with the one that answers."""
+    from .serving import champion
+
+    champion.shadow(_registry(settings), version, settings.max_model_bytes)
+    print(f"Version {version} is compared within seconds. The metrics tell how it does.", file=sys.stderr)
+
+
+def drop_model(settings: "Settings", *, role: Literal["canary", "shadow"]) -> None:
+    """Stop trying a version."""
+    _registry(settings).drop(role)
+    print(f"There is no {role} any more.", file=sys.stderr)
+
+
+def track_model(settings: "Settings", *, version: str) -> None:
+    """Record a version with the MLflow server."""
+    from .jobs.tracking import record
+
+    print(record(settings, version))
+
+
+def run_stage(settings: "Settings", *, stage: str) -> None:
+    """Run a stage of the pipeline."""
+    from .jobs.pipeline import STAGES
+
+    _print(STAGES[stage](settings, _report))
+
+
+def pipeline_params(_settings: "Settings") -> None:
+    """Print parameters."""
+    from .ml.pipeline import write_params
+
+    print(write_params())
+
+
+def create_key(settings: "Settings", *, owner: str, scope: "list[Scope]") -> None:
+    """Make an API key."""
+    if not owner.strip():
+        raise BadInput("Say who will use the key: it must have an owner.")
+    key, secret = _keys(settings).create(owner, scope)
+    print(secret)
+    print(f"This is the key {key.id} of {owner}. Keep it: it is not stored and cannot be shown again.", file=sys.stderr)
+
+
+def list_keys(settings: "Settings") -> None:
+    """List the API keys."""
+    _print([key.model_dump(mode="json", exclude={"digest"}) for key in _keys(settings).list()])
+
+
+def revoke_key(settings: "Settings", *, key_id: str) -> None:
+    """Revoke an API key."""
+    if not _keys(settings).revoke(key_id):
+        raise BadInput(f"There is no key {key_id!r}. `keys list` names them.")
+    print(f"The key {key_id} is revoked.", file=sys.stderr)
+
+
+def openapi(settings: "Settings") -> None:
+    """Print the OpenAPI document."""
+    from .api.app import create_app
+
+    _print(create_app(settings).openapi())
+
+
+def _registry(settings: "Settings") -> "Registry":
+    from .ml import Model
+    from .serving.registry import Registry
+
+    return Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
+
+
+def _keys(settings: "Settings") -> "KeyStore":
+    from .keys import KeyStore
+
+    return KeyStore(settings.keys_path)
+
+
+def _print(value: Any) -> None:
+    """Print data as JSON."""
+    if hasattr(value, "model_dump"):
+        value = value.model_dump(mode="json")
+    print(json.dumps(value, indent=2, ensure_ascii=False))
