@@ -143,13 +143,13 @@ def test_a_file_of_a_secret_sets_what_the_environment_does_not(monkeypatch: pyte
 
 
 def test_a_file_of_a_secret_with_a_typo_in_its_name_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / f"{PREFIX}DATABASE_UR").write_text("postgresql://user:hidden@host/name")
+    (tmp_path / f"{PREFIX}DATABASE_UR").write_text("postgresql://user:s3cret@host/name")
     monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path))
     with pytest.raises(ValidationError) as refused:
         Settings()
     said = describe(refused.value)
     assert f"there is no setting {PREFIX}DATABASE_UR; did you mean {PREFIX}DATABASE_URL?" in said
-    assert "hidden" not in said
+    assert "s3cret" not in said
 
 
 def test_a_directory_of_secrets_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

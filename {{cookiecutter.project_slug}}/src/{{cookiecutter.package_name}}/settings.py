@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     """Where files to score and their results are: `file:///path` or `s3://bucket/folder`. By default in `data_dir`."""
 
     cluster_url: values.ClusterUrl | None = None
-    """Scheduler of a Dask cluster to score files on, such as `tcp://scheduler:8786`. By default this machine alone."""
+    """Scheduler of a Dask cluster to work on, such as `tcp://scheduler:8786`. By default this machine works alone."""
 
     score_jobs: Annotated[int, Field(ge=1, le=64)] = 2
     """Files that a worker scores at once."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from package_name.errors import Unavailable
-from package_name.jobs import batch
+from package_name.jobs import patience
 from package_name.jobs.expiry import Expiry
 from package_name.jobs.score.foreground import score_now
 from package_name.ml import Model
@@ -270,8 +270,8 @@ def test_a_storage_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
             raise Unavailable("away")
         return "done"
 
-    assert batch.patient(step, lambda: None) == "done"
-    monkeypatch.setattr(batch, "PATIENCE", -1)
+    assert patience.patient(step, lambda: None) == "done"
+    monkeypatch.setattr(patience, "PATIENCE", -1)
     asked.clear()
     with pytest.raises(Unavailable):
-        batch.patient(step, lambda: None)
+        patience.patient(step, lambda: None)

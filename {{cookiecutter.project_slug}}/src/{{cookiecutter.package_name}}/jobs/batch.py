@@ -10,21 +10,19 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
-from ..errors import ScoringFailed, Unavailable
+from ..errors import ScoringFailed
 from ..monitoring.jobs import JobMetrics
 from ..settings import Settings
 from ..storage import Storage
 from .candidate import TICK_SECONDS
 from .claim import WORKER_TRIES, Claim
 from .lease import FileLeases, turn
+from .patience import patient
 from .score.run import finish, plan_of, prepare, progress_of, score_some, tidy
 from .store import Jobs
 
 UPLOADS, SOURCES = "uploads", "sources"
 """Folders of the storage: what was sent, and what its owners put there themselves."""
-
-PATIENCE = 120
-"""Seconds that a job waits for a storage or a cluster that is away."""
 
 ENDLESS = 1_000_000
 """The library's own limit on deaths of workers is not used: it does not know whether the job gets on."""
@@ -75,21 +73,6 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
             told = step("finish", put_together, arguments)
             step("tidy", lambda *_: tidy(settings.files_url(), folder_of(claim.job_id)))
         return told
-
-
-def patient(step: Callable[[], T], wait: Callable[[], None]) -> T:
-    """Take a step again and again while a storage or a cluster is away, for as long as it may be."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return step()
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-        except Exception:
-            wait()  # which tells if the job is no longer ours, and its files may be gone for that reason
-            raise
-        wait()
 
 
 @contextmanager

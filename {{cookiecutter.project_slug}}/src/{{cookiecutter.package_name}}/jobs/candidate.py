@@ -20,7 +20,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..errors import TrainingFailed
+from ..errors import ClusterUnavailable, ServiceError, TrainingFailed
+from .score.spread import learning
 
 Report = Callable[[float, str], None]
 
@@ -35,8 +36,14 @@ class ChildKilled(Exception):
 
 
 def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Train in this process and return the metrics; raise `TrainingFailed` if the data or the model are at fault."""
-    with explained("training"):
+    """Train in this process and return the metrics.
+
+    Raises:
+        TrainingFailed: the data or the model are at fault.
+        ClusterUnavailable: the cluster that was to help is away.
+
+    """
+    with explained("training"), learning(what["cluster"]):
         from ..ml.download import Archive
         from ..ml.training import train_candidate
 
@@ -70,7 +77,7 @@ def run_in_child(what: dict[str, Any], report: Report, check: Callable[[], None]
     """Train, or track what was trained, in a child process and return the outcome, such as the metrics.
 
     `check` is called twice a second; whatever it raises ends the child. Raises `TrainingFailed`, also after `timeout`
-    seconds, and `ChildKilled`.
+    seconds, `ChildKilled`, and `ClusterUnavailable`.
     """
     deadline = time.monotonic() + timeout
     # In a process group of its own: an interrupt typed at the terminal is for the worker, which then ends the child
@@ -97,6 +104,8 @@ def run_in_child(what: dict[str, Any], report: Report, check: Callable[[], None]
                     return dict(message["outcome"])
                 if "error" in message:
                     raise TrainingFailed(message["error"])
+                if "away" in message:
+                    raise ClusterUnavailable(message["away"])
                 report(message["progress"], message["phase"])
         finally:
             os.killpg(child.pid, signal.SIGKILL)
@@ -140,7 +149,9 @@ def main() -> None:
 
     try:
         outcome = work(what["kind"])(what, lambda progress, phase: say(progress=progress, phase=phase))
-    except TrainingFailed as error:
+    except ClusterUnavailable as error:
+        say(away=error.detail)
+    except ServiceError as error:
         say(error=error.detail)
     except Exception as error:  # noqa: BLE001 - the boundary of the process
         traceback.print_exc()

@@ -7,6 +7,7 @@ from ..ml import Model, pipeline
 from ..serving.registry import Registry
 from ..settings import PREFIX, Settings
 from .candidate import Report, explained
+from .score.spread import learning
 from .tracking import track
 from .train import consider, discard, publish
 
@@ -23,9 +24,9 @@ def prepare(settings: Settings, _report: Report) -> dict[str, Any]:
         return pipeline.prepare(source, settings.data_dir / "downloads")
 
 
-def train(_settings: Settings, report: Report) -> dict[str, Any]:
+def train(settings: Settings, report: Report) -> dict[str, Any]:
     """Train a candidate on the table; return what is worth knowing about it. Raises `TrainingFailed`."""
-    with explained("stage train"):
+    with explained("stage train"), learning(settings.cluster_url):
         trained = pipeline.train(pipeline.read_params().hyperparameters, report)
         return trained.model_dump(mode="json", include={"hyperparameters": True, "parity": PARITY, "dataset": True})
 

@@ -4,6 +4,7 @@ import shutil
 import threading
 import uuid
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ..errors import JobNotFound, TrainingFailed
@@ -14,6 +15,7 @@ from ..settings import Settings
 from .candidate import ChildKilled, Report, run_in_child, train_here
 from .claim import WORKER_TRIES, Claim
 from .lease import FileLeases, turn
+from .patience import patient
 from .store import Jobs
 from .tracking import track
 
@@ -44,6 +46,7 @@ def order(settings: Settings, job_id: str, hyperparameters: dict[str, Any]) -> d
         "url": None if settings.dataset_url is None else str(settings.dataset_url),
         "sha256": settings.dataset_sha256,
         "cache": str(settings.data_dir.resolve() / "downloads"),
+        "cluster": settings.cluster_url,
     }
 
 
@@ -94,7 +97,8 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
         what = order(settings, claim.job_id, hyperparameters)
         try:
             with turn(turns, "train", claim.wait):
-                return run_in_child(what, claim.report, claim.check, settings.train_timeout_seconds)
+                once = partial(run_in_child, what, claim.report, claim.check, settings.train_timeout_seconds)
+                return patient(once, claim.wait)
         except BaseException:
             discard(settings, claim.job_id)
             raise

@@ -7,15 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
+import numpy as np
 import pytest
 
 from package_name.errors import ClusterUnavailable
+from package_name.jobs.patience import patient
 from package_name.jobs.score import cut, run
 from package_name.jobs.score.foreground import Place, score_now
 from package_name.jobs.score.spread import cores, spread
+from package_name.jobs.train import train_now
 from package_name.ml import Model
 from package_name.settings import Settings
 from package_name.storage import Storage
@@ -24,6 +29,12 @@ Write = Callable[..., Path]
 
 PATIENCE = 60
 """Seconds that a process of the cluster may take to start."""
+
+
+def after(seconds: float, X: Any) -> Any:
+    """Let time pass, as work on the rows would."""
+    time.sleep(seconds)
+    return X
 
 
 class Cluster:
@@ -67,6 +78,8 @@ def end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 @pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    # The processes of the cluster have the package, but not its tests: those functions travel whole.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with ExitStack() as stack:
         yield Cluster(tmp_path_factory.mktemp("cluster"), stack)
 
@@ -101,6 +114,61 @@ def test_a_cluster_gives_the_same_to_the_byte_and_a_grid_search_runs_there_too(
         assert at_once == 2
         search = GridSearchCV(Model().build(), {}, cv=3).fit(data.X, data.y)
     assert search.best_score_ > 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_that_asks_joblib_for_help_gets_it_from_the_cluster(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+    from sklearn.model_selection import GridSearchCV
+
+    build = Model.build
+    monkeypatch.setattr(Model, "build", lambda self: GridSearchCV(build(self), {}, cv=3))
+    settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", cluster_url=cluster.url)
+    with Client(cluster.url, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        before = client.run_on_scheduler(done_by)
+        assert train_now(settings, {}, "always", lambda _progress, _phase: None)["version"] == "1"
+        assert client.run_on_scheduler(done_by) > before
+
+
+def done_by(dask_scheduler: Any) -> int:
+    """Tell how often anything changed in a scheduler's tasks."""
+    return int(dask_scheduler.transition_counter)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("victim", ["worker", "scheduler"])
+def test_a_search_is_repeated_when_a_process_of_the_cluster_died(cluster: Cluster, victim: str) -> None:
+    """Checklist 32."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    data = Model.dataset()
+    slow = make_pipeline(FunctionTransformer(partial(after, 0.2)), DummyClassifier())  # as both kinds of target allow
+    search = GridSearchCV(slow, {"dummyclassifier__random_state": list(range(10))}, cv=2, error_score="raise")
+    url, tries = cluster.url, []
+
+    def once() -> float:
+        tries.append(victim)
+        with spread(url):
+            return float(search.fit(data.X, data.y > np.median(data.y)).best_score_)
+
+    def kill() -> None:
+        if victim == "worker":
+            end([cluster.workers[0]])
+            return
+        end([cluster.scheduler, *cluster.workers])
+        cluster.start_scheduler(url)
+        cluster.start_worker()
+
+    killer = threading.Timer(1, kill)
+    killer.start()
+    assert 0 < patient(once, partial(time.sleep, 0.5)) <= 1
+    killer.join()
+    assert len(tries) > (victim == "scheduler")
 
 
 @pytest.mark.filterwarnings("ignore")

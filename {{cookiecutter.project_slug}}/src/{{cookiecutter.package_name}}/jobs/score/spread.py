@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from ...errors import ClusterUnavailable, ScoringFailed
 
@@ -16,6 +16,17 @@ LIBRARIES = {"concurrent", "distributed"}
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def learning(cluster_url: str | None) -> AbstractContextManager[object]:
+    """Let a training that uses joblib, such as a grid search, work on the cluster, or as it would by itself.
+
+    Raises:
+        ScoringFailed: what a cluster needs is not installed.
+        ClusterUnavailable: the cluster cannot be reached, or went away.
+
+    """
+    return nullcontext() if cluster_url is None else spread(cluster_url)
 
 
 @contextmanager
