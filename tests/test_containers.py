@@ -62,6 +62,7 @@ def source(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def volume() -> Iterator[str]:
     """A volume with a model and a key in it."""
+    need(*PYTHON)
     name = docker("volume", "create")
     yield name
     docker("volume", "rm", "--force", name)

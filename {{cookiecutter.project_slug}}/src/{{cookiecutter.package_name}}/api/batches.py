@@ -43,6 +43,8 @@ class Source(BaseModel):
     """Its path in the folder `sources` of the storage; its end tells the format: .csv, .jsonl or .parquet."""
 
 
+JSON, FORM = "application/json", "multipart/form-data"
+"""Media types of bodies that are no file themselves: they name one, or hold it."""
 BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 """A body of bytes, for OpenAPI."""
 UPLOAD: dict[str, Any] = {
@@ -50,10 +52,8 @@ UPLOAD: dict[str, Any] = {
         "required": True,
         "content": {
             **dict.fromkeys(MEDIA_TYPES, BINARY),
-            "multipart/form-data": {
-                "schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}
-            },
-            "application/json": {"schema": {"$ref": "#/components/schemas/Source"}},
+            FORM: {"schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}},
+            JSON: {"schema": {"$ref": "#/components/schemas/Source"}},
         },
     }
 }
@@ -95,11 +95,17 @@ async def score(  # noqa: PLR0913, PLR0917 - each is a part of the request
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Score a file in the background: its columns are kept, and the predictions added."""
+    # What is wrong shows whether a job has the key or not; a file that was taken before is not read again.
+    kind = kind_of(request)
+    source = await read_source(request) if kind == JSON else None
     job = await run_in_threadpool(services.jobs.find, "score", idempotency_key, caller.name)
     if job is None:
         await run_in_threadpool(services.jobs.check_room)
         storage = Storage(services.settings.files_url())
-        path, form = await received(request, storage, services.settings)
+        if source is not None:
+            path, form = await run_in_threadpool(named, source.source, storage)
+        else:
+            path, form = await received(request, kind, storage, services.settings)
         order = {"source": path, "form": form, "results": sorted(set(result or [form]))}
         job = await run_in_threadpool(submitted, services.jobs, storage, order, idempotency_key, caller.name)
     response.headers["Location"] = f"/jobs/{job.id}"
@@ -115,41 +121,50 @@ def submitted(jobs: "Jobs", storage: Storage, order: dict[str, Any], key: str | 
     return job
 
 
-async def received(request: Request, storage: Storage, settings: Settings) -> tuple[str, Format]:
-    """Keep what a request sends; return its path in the storage and its format.
+def kind_of(request: Request) -> str:
+    """Return the media type of a body.
 
     Raises:
         UnsupportedMediaType: it is of no format that can be scored.
-        BadInput: a source is named that is not there, or a form has no file.
-        DiskFull: there is too little room.
 
     """
     if "content-encoding" in request.headers:
         raise errors.UnsupportedMediaType("The body must not be compressed.")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json":
-        return await named(request, storage)
+    if kind not in {JSON, FORM, *MEDIA_TYPES}:
+        raise errors.UnsupportedMediaType(f"Send the file as one of {', '.join(MEDIA_TYPES)}, or as {FORM}.")
+    return kind
+
+
+async def received(request: Request, kind: str, storage: Storage, settings: Settings) -> tuple[str, Format]:
+    """Keep the file that a request sends; return its path in the storage and its format.
+
+    Raises:
+        UnsupportedMediaType: the file of a form is of no format that can be scored.
+        BadInput: a form has no file.
+        DiskFull: there is too little room.
+
+    """
     path = f"{UPLOADS}/{uuid.uuid4().hex}"
-    if kind == "multipart/form-data":
+    if kind == FORM:
         return path, await _of_form(request, storage, settings, path)
-    form = MEDIA_TYPES.get(kind)
-    if form is None:
-        raise errors.UnsupportedMediaType(
-            f"Send the file as one of {', '.join(MEDIA_TYPES)}, or as multipart/form-data."
-        )
     await storage.receive(path, with_room(request.stream(), storage, settings))
-    return path, form
+    return path, MEDIA_TYPES[kind]
 
 
-async def named(request: Request, storage: Storage) -> tuple[str, Format]:
-    """Find a file that the storage holds."""
-    name = (await read_source(request)).source
+def named(name: str, storage: Storage) -> tuple[str, Format]:
+    """Find a file that the storage holds; return its path and its format.
+
+    Raises:
+        BadInput: it is not there, or of no format that can be scored.
+
+    """
     form = format_of(name)
     if form is None or not NAME.fullmatch(name):
         raise errors.BadInput("1 value is not acceptable.", [errors.Fault("source", "Input names no file to score")])
     path = f"{SOURCES}/{name}"
     try:
-        await run_in_threadpool(storage.size, path)
+        storage.size(path)
     except FileNotFoundError:
         raise errors.BadInput("1 value is not acceptable.", [errors.Fault("source", "There is no such file")]) from None
     return path, form
