@@ -10,7 +10,7 @@ import pytest
 from workbench import BIN, PROBLEMS, TEMPLATE, UV, answer, files, free_port, run, serving, texts
 
 OVERLAYS = TEMPLATE / "problems"
-LONGEST = 1200.0
+LONGEST = 1800.0
 PACKAGE = "{{cookiecutter.package_name}}"
 # Words that only one example uses. No project of another problem may hold them.
 WORDS = {

@@ -3,12 +3,13 @@
 import re
 import uuid
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from .. import errors
 from ..jobs.batch import SOURCES, UPLOADS
@@ -59,6 +60,16 @@ UPLOAD: dict[str, Any] = {
 }
 """The body, for OpenAPI."""
 
+
+class Upload(NamedTuple):
+    """A file that was sent."""
+
+    form: Format
+    """Its format."""
+    pieces: AsyncIterator[bytes]
+    """Its content."""
+
+
 router = APIRouter(tags=["jobs"], responses=ERRORS)
 
 read_source = json_body(Source, lambda place: ".".join(map(str, place)) or "body")
@@ -95,19 +106,15 @@ async def score(  # noqa: PLR0913, PLR0917 - each is a part of the request
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Score a file in the background: its columns are kept, and the predictions added."""
+    storage = Storage(services.settings.files_url())
     # What is wrong shows whether a job has the key or not; a file that was taken before is not read again.
-    kind = kind_of(request)
-    source = await read_source(request) if kind == JSON else None
-    job = await run_in_threadpool(services.jobs.find, "score", idempotency_key, caller.name)
-    if job is None:
-        await run_in_threadpool(services.jobs.check_room)
-        storage = Storage(services.settings.files_url())
-        if source is not None:
-            path, form = await run_in_threadpool(named, source.source, storage)
-        else:
-            path, form = await received(request, kind, storage, services.settings)
-        order = {"source": path, "form": form, "results": sorted(set(result or [form]))}
-        job = await run_in_threadpool(submitted, services.jobs, storage, order, idempotency_key, caller.name)
+    async with sent(request) as content:
+        job = await run_in_threadpool(services.jobs.find, "score", idempotency_key, caller.name)
+        if job is None:
+            await run_in_threadpool(services.jobs.check_room)
+            path, form = await kept(content, storage, services.settings)
+            order = {"source": path, "form": form, "results": sorted(set(result or [form]))}
+            job = await run_in_threadpool(submitted, services.jobs, storage, order, idempotency_key, caller.name)
     response.headers["Location"] = f"/jobs/{job.id}"
     return job
 
@@ -121,35 +128,53 @@ def submitted(jobs: "Jobs", storage: Storage, order: dict[str, Any], key: str | 
     return job
 
 
-def kind_of(request: Request) -> str:
-    """Return the media type of a body.
+@asynccontextmanager
+async def sent(request: Request) -> AsyncIterator[Upload | str]:
+    """Read what a request says, but for a file in its body: an upload, or the name of a source.
 
     Raises:
         UnsupportedMediaType: it is of no format that can be scored.
+        BadInput: a form has no file, or no source is named.
 
     """
     if "content-encoding" in request.headers:
         raise errors.UnsupportedMediaType("The body must not be compressed.")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in {JSON, FORM, *MEDIA_TYPES}:
+    if kind == JSON:
+        yield (await read_source(request)).source
+    elif kind == FORM:
+        async with request.form(max_files=1, max_fields=1) as fields:
+            yield _of_form(fields)
+    elif kind in MEDIA_TYPES:
+        yield Upload(MEDIA_TYPES[kind], request.stream())
+    else:
         raise errors.UnsupportedMediaType(f"Send the file as one of {', '.join(MEDIA_TYPES)}, or as {FORM}.")
-    return kind
 
 
-async def received(request: Request, kind: str, storage: Storage, settings: Settings) -> tuple[str, Format]:
-    """Keep the file that a request sends; return its path in the storage and its format.
+def _of_form(fields: FormData) -> Upload:
+    """Return the file of a form; its type or its name tells the format."""
+    file = fields.get("file")
+    if not isinstance(file, UploadFile):
+        raise errors.BadInput("1 value is not acceptable.", [errors.Fault("file", "Input should be an uploaded file")])
+    form = MEDIA_TYPES.get((file.content_type or "").partition(";")[0]) or format_of(file.filename or "")
+    if form is None:
+        raise errors.UnsupportedMediaType("The name of the file must end with .csv, .jsonl or .parquet.")
+    return Upload(form, _pieces(file))
+
+
+async def kept(content: Upload | str, storage: Storage, settings: Settings) -> tuple[str, Format]:
+    """Keep an upload, or find the source that was named; return its path in the storage and its format.
 
     Raises:
-        UnsupportedMediaType: the file of a form is of no format that can be scored.
-        BadInput: a form has no file.
+        BadInput: the source is not there.
         DiskFull: there is too little room.
 
     """
+    if isinstance(content, str):
+        return await run_in_threadpool(named, content, storage)
     path = f"{UPLOADS}/{uuid.uuid4().hex}"
-    if kind == FORM:
-        return path, await _of_form(request, storage, settings, path)
-    await storage.receive(path, with_room(request.stream(), storage, settings))
-    return path, MEDIA_TYPES[kind]
+    await storage.receive(path, with_room(content.pieces, storage, settings))
+    return path, content.form
 
 
 def named(name: str, storage: Storage) -> tuple[str, Format]:
@@ -168,21 +193,6 @@ def named(name: str, storage: Storage) -> tuple[str, Format]:
     except FileNotFoundError:
         raise errors.BadInput("1 value is not acceptable.", [errors.Fault("source", "There is no such file")]) from None
     return path, form
-
-
-async def _of_form(request: Request, storage: Storage, settings: Settings, path: str) -> Format:
-    """Keep the file of a form; its type or its name tells the format."""
-    async with request.form(max_files=1, max_fields=1) as fields:
-        file = fields.get("file")
-        if not isinstance(file, UploadFile):
-            raise errors.BadInput(
-                "1 value is not acceptable.", [errors.Fault("file", "Input should be an uploaded file")]
-            )
-        form = MEDIA_TYPES.get((file.content_type or "").partition(";")[0]) or format_of(file.filename or "")
-        if form is None:
-            raise errors.UnsupportedMediaType("The name of the file must end with .csv, .jsonl or .parquet.")
-        await storage.receive(path, with_room(_pieces(file), storage, settings))
-    return form
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
