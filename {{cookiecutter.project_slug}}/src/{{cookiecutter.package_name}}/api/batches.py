@@ -46,14 +46,20 @@ class Source(BaseModel):
 
 JSON, FORM = "application/json", "multipart/form-data"
 """Media types of bodies that are no file themselves: they name one, or hold it."""
-BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-"""A body of bytes, for OpenAPI."""
+BINARY: dict[str, Any] = {"contentMediaType": "application/octet-stream"}
+"""Bytes, for OpenAPI: as a body they have no type, so that no body is of a wrong one."""
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            **dict.fromkeys(MEDIA_TYPES, BINARY),
-            FORM: {"schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}},
+            **{kind: {"schema": BINARY} for kind in MEDIA_TYPES},
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string"} | BINARY},
+                }
+            },
             JSON: {"schema": {"$ref": "#/components/schemas/Source"}},
         },
     }
