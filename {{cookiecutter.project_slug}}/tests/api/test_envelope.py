@@ -192,7 +192,7 @@ def test_large_answers_are_compressed_for_those_who_accept_it(client: TestClient
         assert large.headers["Content-Encoding"] == "gzip"
         assert "Accept-Encoding" in large.headers["Vary"]
         raw = b"".join(large.iter_raw())
-    assert len(json.loads(gzip.decompress(raw))["label"]) == 5000
+    assert len(json.loads(gzip.decompress(raw))["prediction"]) == 5000
     assert "Content-Encoding" not in client.post("/predict", json={"data": rows}, headers=headers).headers
     plain = client.post("/predict", json={"data": rows * 5000}, headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
