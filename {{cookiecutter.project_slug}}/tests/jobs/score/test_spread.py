@@ -80,8 +80,13 @@ def end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     # The processes of the cluster have the package, but not its tests: those functions travel whole.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    from distributed import Client
+
     with ExitStack() as stack:
-        yield Cluster(tmp_path_factory.mktemp("cluster"), stack)
+        cluster = Cluster(tmp_path_factory.mktemp("cluster"), stack)
+        with Client(cluster.url, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+            client.wait_for_workers(len(cluster.workers), PATIENCE)
+        yield cluster
 
 
 @pytest.fixture
