@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from package_name.errors import ClusterUnavailable
+from package_name.jobs.candidate import run_in_child
 from package_name.jobs.patience import patient
 from package_name.jobs.score import cut, run
 from package_name.jobs.score.foreground import Place, score_now
 from package_name.jobs.score.spread import cores, spread
-from package_name.jobs.train import train_now
+from package_name.jobs.train import order, train_now
 from package_name.ml import Model
 from package_name.settings import Settings
 from package_name.storage import Storage
@@ -213,3 +214,9 @@ def test_a_cluster_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("package_name.jobs.score.spread.REACH_SECONDS", 1)
     with pytest.raises(ClusterUnavailable), spread("tcp://127.0.0.1:9"):
         pass
+
+
+def test_a_training_in_a_child_process_tells_that_its_cluster_is_away(settings: Settings) -> None:
+    what = order(settings.model_copy(update={"cluster_url": "tcp://127.0.0.1:9"}), "job", {})
+    with pytest.raises(ClusterUnavailable, match="cannot be reached"):
+        run_in_child(what, lambda _progress, _phase: None, lambda: None, PATIENCE)
