@@ -1,6 +1,6 @@
 """Everything that can go wrong for a caller, each with its HTTP status and problem type.
 
-The tree::
+The API turns each into problem+json (RFC 9457) in one handler, the command line prints its detail. The tree::
 
     ServiceError
     ├── BadRequest 400 .................. malformed-request
@@ -37,8 +37,6 @@ The tree::
         ├── JobsUnavailable ............. jobs-unavailable
         ├── StorageUnavailable .......... storage-unavailable
         └── ClusterUnavailable .......... cluster-unavailable
-
-The API turns each into `application/problem+json` (RFC 9457) in one handler; the command line prints its detail.
 """
 
 from collections.abc import Sequence
@@ -59,26 +57,27 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     """HTTP status of the answer."""
-    slug: ClassVar[str] = "internal-error"
-    """Last part of the problem type, and the anchor of its section in the documentation."""
     title: ClassVar[str] = "Internal error"
-    """The kind of error, for people."""
+    """The kind of error, for people. Once published it stays, as do the words of its slug."""
+    slug: ClassVar[str] = "internal-error"
+    """Last part of the problem type, and the anchor of its section in the documentation: the title, with hyphens."""
     retry_after: int | None = None
     """Seconds after which the same request may succeed, if time may help."""
+
+    def __init_subclass__(cls) -> None:
+        cls.slug = cls.title.lower().replace(" ", "-")
 
     def __init__(self, detail: str, faults: Sequence[Fault] = (), retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = faults
-        if retry_after is not None:
-            self.retry_after = retry_after
+        self.retry_after = self.retry_after if retry_after is None else retry_after
 
 
 class BadRequest(ServiceError):
     """The request cannot be read."""
 
     status = 400
-    slug = "malformed-request"
     title = "Malformed request"
 
 
@@ -86,7 +85,6 @@ class BadInput(BadRequest):
     """The request can be read, but its values are not acceptable."""
 
     status = 422
-    slug = "invalid-input"
     title = "Invalid input"
 
 
@@ -94,7 +92,6 @@ class UnsupportedMediaType(BadRequest):
     """The body is not of a type that this resource takes."""
 
     status = 415
-    slug = "unsupported-media-type"
     title = "Unsupported media type"
 
 
@@ -102,7 +99,6 @@ class TooLarge(BadRequest):
     """The body, or the number of rows in it, is over its limit."""
 
     status = 413
-    slug = "too-large"
     title = "Too large"
 
 
@@ -110,7 +106,6 @@ class HeadTooLarge(TooLarge):
     """The request line and headers are over their limit."""
 
     status = 431
-    slug = "head-too-large"
     title = "Head too large"
 
 
@@ -118,7 +113,6 @@ class RequestTimeout(BadRequest):
     """The request did not arrive in the time it may take."""
 
     status = 408
-    slug = "request-timeout"
     title = "Request timeout"
 
 
@@ -126,7 +120,6 @@ class RangeNotSatisfiable(BadRequest):
     """The part that the header Range asks for is not there."""
 
     status = 416
-    slug = "range-not-satisfiable"
     title = "Range not satisfiable"
 
 
@@ -134,7 +127,6 @@ class NotAuthenticated(ServiceError):
     """The request carries no valid credential, and needs one."""
 
     status = 401
-    slug = "not-authenticated"
     title = "Not authenticated"
 
 
@@ -142,7 +134,6 @@ class NotAllowed(NotAuthenticated):
     """The credential is valid, but not for this."""
 
     status = 403
-    slug = "not-allowed"
     title = "Not allowed"
 
 
@@ -150,21 +141,18 @@ class NotFound(ServiceError):
     """There is no such resource."""
 
     status = 404
-    slug = "not-found"
     title = "Not found"
 
 
 class ModelVersionNotFound(NotFound):
     """The registry holds no such version."""
 
-    slug = "model-version-not-found"
     title = "Model version not found"
 
 
 class JobNotFound(NotFound):
     """There is no such job."""
 
-    slug = "job-not-found"
     title = "Job not found"
 
 
@@ -172,7 +160,6 @@ class MethodNotAllowed(ServiceError):
     """The resource exists, but does not know this method."""
 
     status = 405
-    slug = "method-not-allowed"
     title = "Method not allowed"
 
 
@@ -180,7 +167,6 @@ class ResultGone(NotFound):
     """The job's files were removed, because it ended too long ago."""
 
     status = 410
-    slug = "result-gone"
     title = "Result gone"
 
 
@@ -188,7 +174,6 @@ class NotAcceptable(ServiceError):
     """The answer is not there in any of the formats that the header Accept names."""
 
     status = 406
-    slug = "not-acceptable"
     title = "Not acceptable"
 
 
@@ -196,7 +181,6 @@ class TooManyRequests(ServiceError):
     """The caller has sent more requests than it may in this time."""
 
     status = 429
-    slug = "too-many-requests"
     title = "Too many requests"
     retry_after = 1
 
@@ -205,7 +189,6 @@ class JobFinished(ServiceError):
     """The job has ended, so it cannot be cancelled."""
 
     status = 409
-    slug = "job-finished"
     title = "Job finished"
 
 
@@ -213,21 +196,18 @@ class ResultNotReady(ServiceError):
     """The job has no result, because it has not succeeded, or not yet."""
 
     status = 409
-    slug = "result-not-ready"
     title = "Result not ready"
 
 
 class PredictionOverflow(ServiceError):
     """The model computed a value that is not a finite number."""
 
-    slug = "prediction-overflow"
     title = "Prediction overflow"
 
 
 class InvalidModelVersion(ServiceError):
     """A version's files are missing, changed or unreadable."""
 
-    slug = "invalid-model-version"
     title = "Invalid model version"
 
 
@@ -235,28 +215,24 @@ class IncompatibleModelVersion(ServiceError):
     """A version was made for other features, labels or libraries than this service has, so it cannot serve."""
 
     status = 409
-    slug = "incompatible-model-version"
     title = "Incompatible model version"
 
 
 class PickleNotAllowed(IncompatibleModelVersion):
     """A version can only serve by joblib, which runs code as it loads, and this service does not allow that."""
 
-    slug = "pickle-not-allowed"
     title = "Pickle not allowed"
 
 
 class TrainingFailed(ServiceError):
     """A model could not be trained, or was refused by a gate."""
 
-    slug = "training-failed"
     title = "Training failed"
 
 
 class ScoringFailed(ServiceError):
     """A file could not be scored."""
 
-    slug = "scoring-failed"
     title = "Scoring failed"
 
 
@@ -264,7 +240,6 @@ class DiskFull(ServiceError):
     """There is too little room on the disk to keep what this would make."""
 
     status = 507
-    slug = "disk-full"
     title = "Disk full"
 
 
@@ -272,7 +247,6 @@ class Unavailable(ServiceError):
     """The service cannot answer this right now; the same request may succeed later."""
 
     status = 503
-    slug = "unavailable"
     title = "Unavailable"
     retry_after = 1
 
@@ -280,54 +254,46 @@ class Unavailable(ServiceError):
 class Overloaded(Unavailable):
     """As many requests are being answered, or connections held, as may be."""
 
-    slug = "overloaded"
     title = "Overloaded"
 
 
 class Stopping(Unavailable):
     """The process is about to stop."""
 
-    slug = "stopping"
     title = "Stopping"
 
 
 class ModelNotReady(Unavailable):
     """No model version has been trained and promoted yet."""
 
-    slug = "model-not-ready"
     title = "Model not ready"
 
 
 class JobsUnavailable(Unavailable):
     """The database that keeps the jobs cannot be reached."""
 
-    slug = "jobs-unavailable"
     title = "Jobs unavailable"
 
 
 class StorageUnavailable(Unavailable):
     """The storage that keeps the files of jobs cannot be reached."""
 
-    slug = "storage-unavailable"
     title = "Storage unavailable"
 
 
 class ClusterUnavailable(Unavailable):
     """The cluster that files are scored on cannot be reached."""
 
-    slug = "cluster-unavailable"
     title = "Cluster unavailable"
 
 
 class KeysUnavailable(Unavailable):
     """The file that keeps the API keys cannot be read."""
 
-    slug = "keys-unavailable"
-    title = "API keys unavailable"
+    title = "Keys unavailable"
 
 
 class IssuerUnavailable(Unavailable):
     """The issuer of tokens cannot be reached, and its keys are not known yet."""
 
-    slug = "issuer-unavailable"
     title = "Issuer unavailable"
