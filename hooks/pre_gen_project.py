@@ -106,7 +106,7 @@ KEYWORDS = frozenset([*(word.lower() for word in keyword.kwlist), *keyword.softk
 # Folders of the project, the template itself, and file names that Windows keeps for devices.
 RESERVED = frozenset(
     [
-        *("benchmarks", "conftest", "docs", "mlapi", "package_name", "python", "src", "test", "tests"),
+        *("benchmarks", "conftest", "docs", "mlapi", "package_name", "python", "rig", "src", "test", "tests"),
         *("aux", "con", "nul", "prn", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))),
     ]
 )

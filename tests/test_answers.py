@@ -99,7 +99,7 @@ HOSTILE = [
             *("", "ab", "x" * 41, "2iris", "Iris", "iris-api", "iris api", "iris__api", "_iris", "iris_", "iris.api"),
             *("iris\n", "írís", "ірис", "../iris", "class", "match", "type", "none", "true", "json", "asyncore", "cgi"),
             *("numpy", "sklearn", "yaml", "fastapi", "test", "tests", "src", "docs", "benchmarks", "mlapi", "conftest"),
-            *("package_name", "aux", "com1"),
+            *("package_name", "rig", "aux", "com1"),
         )
     ),
     *(
@@ -165,7 +165,7 @@ LEGITIMATE = [
     *(("project_slug", text) for text in ("abc", "iris-2-api", "x" * 40, "wine-quality", "a1b")),
     *(
         ("package_name", text)
-        for text in ("abd", "iris_2_api", "x" * 40, "wine_quality", "model", "predict", "service")
+        for text in ("abd", "iris_2_api", "x" * 40, "wine_quality", "model", "predict", "service", "wire")
     ),
     *(("author_email", text) for text in ("a@b.cd", "a_b-c+d.e@x-y.co.uk", "A@EXAMPLE.COM")),
     *(
@@ -218,6 +218,13 @@ def test_no_distribution_of_the_lock_may_give_a_project_its_name() -> None:
     names = {package["name"] for package in tomllib.loads(lock)["package"]} - {"{{ cookiecutter.project_slug }}"}
     assert len(names) > 50
     assert [name for name in sorted(names) if not problem("project_slug", name)] == []
+
+
+def test_nothing_that_the_tests_of_a_project_import_may_give_a_package_its_name() -> None:
+    beside = (TEMPLATE / "tests").glob("*.py"), (path.parent for path in (TEMPLATE / "tests").glob("*/__init__.py"))
+    names = {path.stem for paths in beside for path in paths if not path.stem.startswith("test_")}
+    assert names >= {"conftest", "rig"}
+    assert [name for name in sorted(names) if not problem("package_name", name)] == []
 
 
 def test_no_module_of_this_python_may_give_a_package_its_name() -> None:

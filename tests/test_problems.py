@@ -28,6 +28,7 @@ SAME_FOR_ALL = (
     "test_faults",
     "test_keys",
     "test_lease",
+    "test_lines",
     "test_logs",
     "test_quota",
     "test_server",

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +22,7 @@ from package_name.serving.champion import Served
 from package_name.serving.registry import Registry
 from package_name.settings import PREFIX, Settings
 
-from database import speaking_postgresql
+from rig.database import speaking_postgresql
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,22 @@ def client(app: FastAPI) -> Iterator[TestClient]:
     """A caller on the same machine."""
     with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
+
+
+Serve = Callable[..., AbstractContextManager[TestClient]]
+
+
+@pytest.fixture
+def serve(trained: Settings) -> Serve:
+    """Serve with other settings to a caller on the same machine."""
+
+    @contextmanager
+    def start(base_url: str = "https://127.0.0.1", **changes: Any) -> Iterator[TestClient]:
+        app = create_app(Settings(**(trained.model_dump() | changes), _env_file=None))
+        with TestClient(app, base_url=base_url, raise_server_exceptions=False) as client:
+            yield client
+
+    return start
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from package_name.connection import MAX_HEADERS, MAX_PIPELINED
 from package_name.settings import Settings
 
-from service import ROW, Service, serving
+from rig.service import ROW, Service, serving
 
 LIMIT = 2.0
 """Seconds that each step may take in the service below."""

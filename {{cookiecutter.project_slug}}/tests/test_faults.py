@@ -1,6 +1,5 @@
 """What the machine may do to the service: a full disk, a killed process, a database that is gone."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -8,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,7 +24,8 @@ from package_name.serving import champion
 from package_name.serving.registry import Registry
 from package_name.settings import Settings
 
-from service import ROW, serving, wait_for
+from rig.service import ROW, serving, wait_for
+from rig.wire import Wire
 
 DISK_BYTES = 32 * 2**20
 """Size of the disk that is filled."""
@@ -113,8 +112,8 @@ def test_a_full_disk_below_the_database_of_the_jobs_stops_no_prediction_and_lose
 def test_a_publisher_killed_at_100_random_moments_leaves_only_whole_versions(trained: Settings, tmp_path: Path) -> None:
     """Checklist 33."""
     template = trained.models_dir / Model.name / "1"
-    publisher = Path(__file__).with_name("publisher.py")
-    command = [sys.executable, str(publisher), str(tmp_path / "models"), str(template), "100"]
+    publisher = Path(__file__).with_name("rig") / "publisher.py"
+    command = [sys.executable, "-P", str(publisher), str(tmp_path / "models"), str(template), "100"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -176,49 +175,6 @@ def test_a_training_goes_on_after_the_service_was_killed_and_the_champion_stays_
         wait_for(lambda: service.predict()["version"] == job["result"]["version"], "the new version to serve")
         assert service.client.get("/models").json()["versions"][1:]
         assert sorted(path.name for path in (tmp_path / "models" / Model.name).glob("[0-9]*")) == ["1", "2"]
-
-
-class Wire:
-    """What lies between the service and its database, and can be cut."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._there = host, port
-        self._loop = asyncio.new_event_loop()
-        self._open: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self.port = 0
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self.mend()
-
-    def mend(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
-
-    def cut(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
-
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            there = await asyncio.open_connection(*self._there)
-            self._open |= {writer, there[1]}
-            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while content := await reader.read(65536):
-            writer.write(content)
-            await writer.drain()
-    writer.transport.abort()
 
 
 @pytest.fixture

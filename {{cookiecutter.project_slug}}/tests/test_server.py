@@ -28,7 +28,7 @@ from package_name import server, tls
 from package_name.ml import Model
 from package_name.settings import PREFIX, Settings
 
-from service import PACKAGE, ROW, Service, serving, wait_for
+from rig.service import PACKAGE, ROW, Service, serving, wait_for
 
 
 def test_the_whole_way_train_serve_predict_retrain_and_roll_back(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from package_name.errors import DiskFull, StorageUnavailable
 from package_name.settings import PREFIX, Settings
 from package_name.storage import PIECE, Storage
 
-from bucket import make_bucket, speaking_s3
+from rig.bucket import make_bucket, speaking_s3
 
 
 @pytest.fixture(scope="module")

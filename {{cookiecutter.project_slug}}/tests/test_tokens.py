@@ -4,11 +4,9 @@ import hashlib
 import hmac
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
@@ -26,69 +24,19 @@ from package_name.server import Refused, check_access
 from package_name.settings import Settings
 from package_name.tokens import Issuer
 
+from rig.issuer import RSA, Server, issuing, public
+
 AUDIENCE = "the-service"
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
 
 
-class Server(ThreadingHTTPServer):
-    """An issuer on this machine."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.asked: list[str] = []
-        self.answers: dict[str, bytes] = {}
-        self.status = 200
-        self.publish({"rsa": RSA})
-
-    def publish(self, keys: dict[str, Any], **changes: Any) -> None:
-        described = [public(key, kid) for kid, key in keys.items()]
-        about = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"} | changes
-        self.answers["/.well-known/openid-configuration"] = json.dumps(about).encode()
-        self.answers["/keys"] = json.dumps({"keys": described}).encode()
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.send_response(self.server.status)
-        if self.server.status == 302:
-            self.send_header("Location", f"{self.server.url}/elsewhere")
-        self.end_headers()
-        self.wfile.write(self.server.answers.get(self.path, b""))
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def public(key: Any, kid: str) -> dict[str, Any]:
-    algorithms: dict[type, Any] = {
-        rsa.RSAPrivateKey: jwt.algorithms.RSAAlgorithm,
-        ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm,
-        ed25519.Ed25519PrivateKey: jwt.algorithms.OKPAlgorithm,
-    }
-    algorithm = next(found for kind, found in algorithms.items() if isinstance(key, kind))
-    described: dict[str, Any] = algorithm.to_jwk(key.public_key(), as_dict=True)
-    return described | {"kid": kid, "use": "sig"}
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
     """An issuer with one key."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with issuing() as server:
+        yield server
 
 
 @pytest.fixture

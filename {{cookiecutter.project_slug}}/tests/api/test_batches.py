@@ -19,7 +19,7 @@ from package_name.ml import Model
 from package_name.settings import Settings
 from package_name.storage import Storage
 
-from service import serving, wait_for
+from rig.service import serving, wait_for
 
 Table = Callable[..., str]
 

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from package_name.ml import Model
 from package_name.settings import Settings
 
-from bench import Bench
+from rig.bench import Bench
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

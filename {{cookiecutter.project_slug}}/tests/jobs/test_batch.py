@@ -24,7 +24,7 @@ from package_name.ml import Model
 from package_name.settings import PREFIX, Settings
 from package_name.storage import Storage
 
-from bench import Bench, wait_for
+from rig.bench import Bench, wait_for
 
 if TYPE_CHECKING:
     import subprocess

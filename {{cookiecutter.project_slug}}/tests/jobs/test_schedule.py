@@ -6,7 +6,7 @@ from package_name.jobs import schedule
 from package_name.jobs.schedule import Schedule, next_after
 from package_name.settings import PREFIX, Settings
 
-from bench import Bench, wait_for
+from rig.bench import Bench, wait_for
 
 HOURS = timedelta(hours=5)
 

@@ -11,7 +11,7 @@ from package_name.errors import JobFinished
 from package_name.ml import Model
 from package_name.settings import PREFIX
 
-from bench import Bench, is_alive, wait_for
+from rig.bench import Bench, is_alive, wait_for
 
 
 def test_a_real_training_is_published_and_promoted_once(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from package_name.serving.champion import load
 from package_name.serving.registry import Registry
 from package_name.settings import Settings
 
-from bucket import make_bucket, speaking_s3
+from rig.bucket import make_bucket, speaking_s3
 
 ADDED = tuple(Model.example_answer().columns())
 Write = Callable[..., Path]
