@@ -11,6 +11,7 @@ from typing import Any, cast
 from . import commands
 from .about import about
 from .errors import ServiceError
+from .loading import loading
 
 FAULT, MISUSE = 1, 2
 """Exit codes: something failed; the command was used wrongly."""
@@ -22,9 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = vars(parser().parse_args(arguments))
     # Loaded after the arguments are read, so that help, versions and mistakes are told at once.
-    from pydantic import ValidationError
+    with loading():
+        from pydantic import ValidationError
 
-    from .settings import PREFIX, Settings, describe
+        from .settings import PREFIX, Settings, describe
 
     command: Callable[..., None] = options.pop("command")
     overrides = {name: options.pop(name) for name in list(options) if name in Settings.model_fields}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .about import about
 from .errors import BadInput, ModelNotReady
+from .loading import loading
 
 if TYPE_CHECKING:
     from .keys import KeyStore, Scope
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 def serve(settings: "Settings", *, no_worker: bool) -> None:
     """Serve predictions over HTTPS."""
-    from .logs import logging_config
-    from .server import serve as run
+    with loading():
+        from .logs import logging_config
+        from .server import serve as run
 
     logging.config.dictConfig(logging_config(settings))
     run(settings, with_worker=not no_worker)

@@ -22,6 +22,7 @@ from . import tls
 from .about import about
 from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound, ServiceError, TrainingFailed
 from .keys import KeyStore
+from .loading import loading
 from .logs import PACKAGE
 from .ml import Model
 from .monitoring import DIRECTORY
@@ -177,7 +178,8 @@ def announce(settings: Settings, listener: socket.socket, certificate: Path) -> 
 
 def run_uvicorn(settings: Settings, listener: socket.socket, certificate: Path, key: Path) -> None:
     """Run the serving processes until a signal stops them."""
-    from .loop import Config
+    with loading():
+        from .loop import Config
 
     config = Config(
         settings,

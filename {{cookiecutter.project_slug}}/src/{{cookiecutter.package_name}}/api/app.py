@@ -54,6 +54,10 @@ GUARDED = {str(status): answer for status, answer in problems.documented(*auth.E
 """What every operation may answer that asks who calls."""
 
 
+ROUTERS = tuple(one.router for one in (health, jobs, batches, results, models, traffic, metrics, docs))
+"""All routers. Probes are answered before the others are looked at, and so before FastAPI prepares those."""
+
+
 class Service(FastAPI):
     """An application whose OpenAPI document also holds the models that are read and written beside FastAPI."""
 
@@ -61,7 +65,7 @@ class Service(FastAPI):
         """Return the OpenAPI document, made once."""
         if self.openapi_schema is None:
             self.openapi_schema = super().openapi()
-            self.openapi_schema["components"]["schemas"] |= self.state.components
+            self.openapi_schema["components"]["schemas"] |= _components(self.state.services.settings)
             self.openapi_schema["components"]["securitySchemes"] = jsonable_encoder(
                 {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
             )
@@ -109,7 +113,6 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         responses=problems.documented(BadRequest, RequestTimeout, HeadTooLarge, ServiceError, Unavailable),
     )
-    app.state.components = _components(settings)
     app.state.services = services
     app.state.traces = traces
     app.add_middleware(
@@ -119,15 +122,10 @@ def create_app(settings: Settings) -> FastAPI:
     _wrap(app, settings, services.metrics)
     problems.install(app)
     predict.install(app, settings.max_rows)
-    app.include_router(jobs.router)
-    app.include_router(batches.router)
-    app.include_router(results.router)
-    app.include_router(models.router)
-    app.include_router(traffic.router)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
+    for router in ROUTERS:
+        app.include_router(router)
     docs.install(app)
-    methods.install(app)
+    methods.install(app, ROUTERS)
     return app
 
 

@@ -65,6 +65,5 @@ class Assets(StaticFiles):
 
 
 def install(app: FastAPI) -> None:
-    """Add the documentation and its assets."""
-    app.include_router(router)
+    """Add the assets of the documentation."""
     app.mount("/static", Assets(directory=STATIC), name="static")

@@ -1,9 +1,10 @@
 """The methods of each resource: OPTIONS tells them, and so does a refusal. HEAD is the envelope's business."""
 
-from fastapi import FastAPI, Request
+from collections.abc import Iterable
+
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
-from fastapi.routing import iter_route_contexts
-from starlette.routing import compile_path
+from starlette.routing import Route, compile_path
 
 from .auth import OPEN, require
 
@@ -11,11 +12,15 @@ OF_ASSETS = "GET, HEAD"
 """What files can be asked."""
 
 
-def install(app: FastAPI) -> None:
-    """Make every resource answer OPTIONS, to those who may know of it. To be called when all routes are there."""
+def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    """Make every resource answer OPTIONS, to those who may know of it. To be called when all routes are there.
+
+    `routers` are those that the application includes, each under its own prefix. FastAPI prepares their routes when the
+    first request comes by; to ask it for them here would do so at the start.
+    """
     methods: dict[str, set[str]] = {}
-    for route in iter_route_contexts(app.routes):
-        if route.path and route.methods:
+    for route in [*app.routes, *(route for router in routers for route in router.routes)]:
+        if isinstance(route, Route) and route.methods:
             methods.setdefault(route.path, {"OPTIONS"}).update(route.methods)
     app.state.methods = [(compile_path(path)[0], known) for path, known in methods.items()]
     for path in methods:

@@ -2,6 +2,7 @@
 
 from copy import copy
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
@@ -36,6 +37,7 @@ class PredictRequest(BaseModel):
         return [row.values() if isinstance(row, Model.Features) else row for row in self.data]
 
 
+@cache
 def predict_request(max_rows: int) -> type[PredictRequest]:
     """Return the model of a body with 1 to `max_rows` rows."""
     limits = Field(min_length=1, max_length=max_rows)

@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from .probing import probing_rows
-
 if TYPE_CHECKING:
     from .base import SupervisedModel
 
@@ -53,6 +51,8 @@ def compare(
         X: The examples to try, and to make many other rows from; shape (rows, features).
 
     """
+    from .probing import probing_rows  # what serves reads what was found, and needs no random numbers
+
     rows = probing_rows(original.Features, X, original.hyperparameters.seed)
     differences, other = original.differences(original.compute(rows), exported(rows))
     worst = np.where(other, np.inf, np.nan_to_num(differences, nan=np.inf)).argmax()
