@@ -166,6 +166,8 @@ def running(contender: Contender, port: int, folder: Path, *, workers: int = 1) 
     """
     log = folder / f"{contender.name.replace(' ', '-').replace('/', '-')}-{port}.log"
     environment = {**os.environ, **contender.environment}
+    # Python keeps what it compiled. Where that is forbidden, each start would compile all libraries again.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if contender.port_variable:
         environment[contender.port_variable] = str(port)
     with log.open("wb") as out:

@@ -8,7 +8,6 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 
 from ..ml import Model
-from ..serving.prediction import Prediction
 
 MEDIA_TYPE = "application/x-ndjson"
 """What callers accept who want lines."""
@@ -34,20 +33,20 @@ def accepted(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return False
 
 
-def in_lines(prediction: Prediction) -> StreamingResponse:
+def in_lines(prediction: dict[str, Any]) -> StreamingResponse:
     """Return an answer as lines."""
     return StreamingResponse(_pieces(prediction), media_type=MEDIA_TYPE)
 
 
-def _pieces(prediction: Prediction) -> Iterator[str]:
+def _pieces(prediction: dict[str, Any]) -> Iterator[str]:
     rows = _rows(prediction)
     while piece := list(islice(rows, ROWS)):
         yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in piece)
 
 
-def _rows(prediction: Prediction) -> Iterator[dict[str, Any]]:
+def _rows(prediction: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Split the lists of an answer into one object for each row; what is said of all is said of each."""
-    answer = prediction.model_dump()
-    lists = {name: answer.pop(name) for name in Model.Predictions.model_fields}
+    lists = {name: prediction[name] for name in Model.Predictions.model_fields}
+    answer = {name: value for name, value in prediction.items() if name not in lists}
     for values in zip(*lists.values(), strict=True):
         yield answer | dict(zip(lists, values, strict=True))

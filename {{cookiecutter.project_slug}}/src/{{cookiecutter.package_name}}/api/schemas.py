@@ -33,8 +33,8 @@ class PredictRequest(BaseModel):
     """The rows."""
 
     def rows(self) -> list[Any]:
-        """Return each row's values in the order of the features."""
-        return [row.values() if isinstance(row, Model.Features) else row for row in self.data]
+        """Return each row's values in the order of the features; the rows are of one form, and there is one at least."""
+        return [row.values() for row in self.data] if isinstance(self.data[0], Model.Features) else self.data
 
 
 @cache

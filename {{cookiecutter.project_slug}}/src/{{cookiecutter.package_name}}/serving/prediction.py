@@ -32,8 +32,10 @@ class Prediction(Model.Predictions, ComputedBy):
     )
 
 
-def predict(version: Served, X: NDArray[Any]) -> tuple[Prediction, Answer]:
-    """Predict rows as `Features.matrix` returns them; return what the API answers, and the same in arrays.
+def predict(version: Served, X: NDArray[Any]) -> tuple[dict[str, Any], Answer]:
+    """Predict rows as `Features.matrix` returns them; return the members of a `Prediction`, and the same in arrays.
+
+    They are not made one: to check our own numbers would take as long as to write them.
 
     Raises:
         PredictionOverflow: the model computed a number that is not finite.
@@ -43,7 +45,7 @@ def predict(version: Served, X: NDArray[Any]) -> tuple[Prediction, Answer]:
     if not answer.finite:
         raise PredictionOverflow("The model computed a value that is not a finite number for one of these rows.")
     version.seen(X, answer)
-    return Prediction(model=Model.name, version=version.version, **answer.lists()), answer
+    return {"model": Model.name, "version": version.version, **answer.lists()}, answer
 
 
 def read_csv(content: bytes, max_rows: int) -> list[tuple[Any, ...]]:
