@@ -269,7 +269,9 @@ class Benchmark:
         if "training" in parts:
             self.while_training()
         if "starts" in parts:
-            for contender in (field.service(project), field.service_over_https(project), field.seed(project)):
+            https = field.service_over_https(project)
+            beside = replace(field.service_over_https(project, with_worker=True), name="service over HTTPS, and worker")
+            for contender in (field.service(project), https, beside, field.seed(project)):
                 self.started(contender)
         if "peers" in parts:
             self.peers(environments, names)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
@@ -73,8 +74,30 @@ class Config(uvicorn.Config):
         return partial(_make, self._settings)
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server in this process, which tells when it answers."""
+
+    def __init__(self, config: Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start as uvicorn does, which ends the process if it cannot."""
+        await super().startup(sockets)
+        self._tell()
+
+
 class Supervisor(Multiprocess):
     """uvicorn's parent of several serving processes, which does not listen on while they stop."""
+
+    def __init__(self, config: Config, sockets: list[socket], started: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self._tell = started
+
+    def init_processes(self) -> None:
+        """Start the serving processes."""
+        super().init_processes()
+        self._tell()
 
     def terminate_all(self) -> None:
         """Tell the serving processes to stop, and leave the address to them: nobody would answer on ours."""

@@ -31,7 +31,7 @@ from .serving.registry import Registry
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .loop import Config
 
@@ -66,8 +66,12 @@ def serve(settings: Settings, *, with_worker: bool) -> None:
         if with_worker:
             train_first(settings)
         announce(settings, listener, certificate)
-        with worker_beside() if with_worker else nullcontext():
-            run_uvicorn(settings, listener, certificate, key)
+        with worker_beside() if with_worker else nullcontext(_nobody_waits) as started:
+            run_uvicorn(settings, listener, certificate, key, started)
+
+
+def _nobody_waits() -> None:
+    """Tell nobody that requests are answered."""
 
 
 def _end(*_: object) -> NoReturn:
@@ -176,8 +180,10 @@ def announce(settings: Settings, listener: socket.socket, certificate: Path) -> 
     )
 
 
-def run_uvicorn(settings: Settings, listener: socket.socket, certificate: Path, key: Path) -> None:
-    """Run the serving processes until a signal stops them."""
+def run_uvicorn(
+    settings: Settings, listener: socket.socket, certificate: Path, key: Path, started: "Callable[[], None]"
+) -> None:
+    """Run the serving processes until a signal stops them; see `run`."""
     with loading():
         from .loop import Config
 
@@ -189,22 +195,25 @@ def run_uvicorn(settings: Settings, listener: socket.socket, certificate: Path, 
         ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca_file else ssl.CERT_NONE,
         ssl_context_factory=tls.context,
     )
-    run(config, settings, listener)
+    run(config, settings, listener, started)
 
 
-def run(config: "Config", settings: Settings, listener: socket.socket) -> None:
-    """Run as many serving processes as the settings say, until a signal stops them."""
-    from uvicorn import Server
+def run(
+    config: "Config", settings: Settings, listener: socket.socket, started: "Callable[[], None]" = _nobody_waits
+) -> None:
+    """Run as many serving processes as the settings say, until a signal stops them.
 
-    from .loop import Supervisor
+    `started` is called when requests are answered, or, if several processes serve, when those have been started.
+    """
+    from .loop import Server, Supervisor
 
     if settings.workers == 1:
-        Server(config).run(sockets=[listener])
+        Server(config, started).run(sockets=[listener])
         return
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="metrics-", dir=settings.data_dir.resolve()) as shared:
         os.environ[DIRECTORY] = shared
-        Supervisor(config, sockets=[listener]).run()
+        Supervisor(config, [listener], started).run()
 
 
 def end_with_parent() -> None:
@@ -224,20 +233,25 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def worker_beside() -> "Iterator[None]":
-    """Keep a worker process running; it ends with this process, however that ends."""
-    stopping = threading.Event()
-    keeper = threading.Thread(target=_keep_worker, args=[stopping], daemon=True)
+def worker_beside() -> "Iterator[Callable[[], None]]":
+    """Keep a worker process running; it ends with this process, however that ends.
+
+    It is started when what this returns is called: to load its libraries earlier would hold up the first answers.
+    """
+    wanted, stopping = threading.Event(), threading.Event()
+    keeper = threading.Thread(target=_keep_worker, args=[wanted, stopping], daemon=True)
     keeper.start()
     try:
-        yield
+        yield wanted.set
     finally:
         stopping.set()
+        wanted.set()
         keeper.join()
 
 
-def _keep_worker(stopping: threading.Event) -> None:
-    """Start the worker, and again whenever it ends by itself."""
+def _keep_worker(wanted: threading.Event, stopping: threading.Event) -> None:
+    """Start the worker once it is wanted, and again whenever it ends by itself."""
+    wanted.wait()
     pause = 1
     while not stopping.is_set():
         started = time.monotonic()
