@@ -55,6 +55,26 @@ def test_the_whole_way_train_serve_predict_retrain_and_roll_back(tmp_path: Path)
         assert "has stopped" in service.log
 
 
+def test_the_worker_is_started_when_requests_are_answered_and_not_at_all_if_none_ever_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran = threading.Event()
+
+    def run(stopping: threading.Event) -> int:
+        ran.set()
+        stopping.wait(60)
+        return 0
+
+    monkeypatch.setattr(server, "_run_worker", run)
+    with server.worker_beside():
+        pass
+    assert not ran.is_set()
+    with server.worker_beside() as started:
+        assert not ran.is_set()
+        started()
+        assert ran.wait(60)
+
+
 def test_no_request_fails_while_versions_are_swapped(trained: Settings, tmp_path: Path) -> None:
     """Checklist 37."""
     shutil.copytree(trained.models_dir, tmp_path / "models")

@@ -113,9 +113,7 @@ async def answer(request: Request, version: Served, rows: Sequence[Sequence[Any]
     if kept is None:
         kept = bytes((await worked_out(behind, size, compute, behind, version, rows, whole)).body)
         behind.cache.keep(key, kept)
-    return (
-        Response(kept, media_type="application/json") if write is whole else write(json.loads(kept))
-    )
+    return Response(kept, media_type="application/json") if write is whole else write(json.loads(kept))
 
 
 async def worked_out(behind: Services, size: int, work: Callable[..., Result], *arguments: Any) -> Result:

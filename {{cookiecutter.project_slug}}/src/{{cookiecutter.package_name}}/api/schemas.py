@@ -33,7 +33,7 @@ class PredictRequest(BaseModel):
     """The rows."""
 
     def rows(self) -> list[Any]:
-        """Return each row's values in the order of the features; the rows are of one form, and there is one at least."""
+        """Return each row's values in the order of the features; there is a row, and all are of one form."""
         return [row.values() for row in self.data] if isinstance(self.data[0], Model.Features) else self.data
 
 
