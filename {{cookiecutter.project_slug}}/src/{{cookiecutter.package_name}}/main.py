@@ -1,6 +1,11 @@
 """The ASGI application: `uvicorn <package>.main:app --ssl-certfile cert.pem --ssl-keyfile key.pem`."""
 
+import gc
+
 from .loading import loading
+
+NEW_OBJECTS = 10_000
+"""More objects than before after which Python looks for garbage. A large request makes as many, and leaves none."""
 
 with loading():
     from .api.app import create_app
@@ -9,3 +14,5 @@ with loading():
 
     end_with_parent()
     app = create_app(Settings())
+
+gc.set_threshold(NEW_OBJECTS)
