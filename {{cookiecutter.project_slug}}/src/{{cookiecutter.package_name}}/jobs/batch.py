@@ -97,7 +97,8 @@ def tried(settings: Settings, jobs: Jobs, claim: Claim, turns: FileLeases) -> It
 def cut(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> bool:
     """Cut the file; tell whether there is anything to score."""
     files = settings.files_url()
-    prepare(settings, files, folder_of(claim.job_id), (files, arguments["source"]), arguments["form"])
+    source = (files, arguments["source"])
+    prepare(settings, files, folder_of(claim.job_id), source, arguments["form"], arguments["results"])
     return True
 
 
@@ -119,8 +120,8 @@ def put_together(settings: Settings, claim: Claim, arguments: Mapping[str, Any])
     files, job_id = Storage(settings.files_url()), claim.job_id
     plan = plan_of(files.url, folder_of(job_id))
     progress = progress_of(plan)
-    results = [(form, files, result_of(job_id, form)) for form in arguments["results"]]
-    finish(plan, results, rejects_of(job_id), claim.check)
+    results = {form: (files, result_of(job_id, form)) for form in plan.order.results}
+    finish(plan, results, (files, rejects_of(job_id)), claim.check)
     rate = (progress.rows + progress.rejected) / max(time.time() - claim.started_at, 0.001)
     return {
         "version": plan.order.version,

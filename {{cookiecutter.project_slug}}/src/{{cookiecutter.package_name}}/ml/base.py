@@ -42,6 +42,23 @@ class Dataset:
         return Dataset(self.X[chosen], self.y[chosen], self.source)
 
 
+@dataclass(frozen=True)
+class Words:
+    """A column of words of which there are few, so that each is kept once."""
+
+    index: NDArray[np.int64]
+    """Which of the words stands in each row; shape (rows,)."""
+    among: tuple[str, ...]
+    """The words."""
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def tolist(self) -> list[str]:
+        """Return the word of each row."""
+        return [self.among[index] for index in self.index.tolist()]
+
+
 class Answer(Protocol):
     """A model's answer for some rows."""
 
@@ -56,7 +73,7 @@ class Answer(Protocol):
     def disagrees(self, other: Any) -> NDArray[np.bool_]:
         """Tell for which rows another answer of this kind says something else; shape (rows,)."""
 
-    def columns(self) -> Mapping[str, NDArray[Any]]:
+    def columns(self) -> Mapping[str, NDArray[Any] | Words]:
         """Return what is added to a table that is scored: the values of each new column, shape (rows,)."""
 
     def lists(self) -> Mapping[str, list[Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from .base import Interval, SupervisedModel
+from .base import Interval, SupervisedModel, Words
 from .parity import TOLERANCE
 
 FEWEST_EXAMPLES = 5
@@ -39,11 +39,11 @@ class Classes:
         """Tell for which rows another answer names another class; shape (rows,)."""
         return np.asarray(self.index != other.index)
 
-    def columns(self) -> dict[str, NDArray[Any]]:
+    def columns(self) -> dict[str, NDArray[Any] | Words]:
         """Return the most probable class of each row and the probabilities of all, each of shape (rows,)."""
         probabilities = zip(self.labels, self.probability.T, strict=True)
         return {
-            "label": np.array(self.labels, dtype=object)[self.index],
+            "label": Words(self.index, self.labels),
             **{f"probability_{label}": column for label, column in probabilities},
         }
 

@@ -15,6 +15,7 @@ from package_name.errors import BadInput, ModelNotReady, ScoringFailed
 from package_name.jobs.score import cut
 from package_name.jobs.score.foreground import place_of, score_now
 from package_name.ml import Model
+from package_name.ml.base import Words
 from package_name.serving.champion import load
 from package_name.serving.registry import Registry
 from package_name.settings import Settings
@@ -74,7 +75,7 @@ def test_each_format_becomes_each_format_with_the_predictions_of_the_service(
     names = Model.Features.names()
     expected = served.answer(Model.Features.matrix([[one[name] for name in names] for one in rows])).columns()
     for name, values in expected.items():
-        if values.dtype == object:
+        if isinstance(values, Words):
             assert [one[name] for one in found] == values.tolist()
         else:
             np.testing.assert_allclose([float(one[name]) for one in found], values, rtol=1e-6)

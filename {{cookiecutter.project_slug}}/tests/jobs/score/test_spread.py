@@ -184,7 +184,7 @@ def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
     """Checklist 32; without its scheduler the cluster is unavailable, and what was done is not done again."""
     score_now(trained, str(source), str(tmp_path / "here.csv"), None, quiet)
     files, folder = tmp_path.as_uri(), "job"
-    run.prepare(trained, files, folder, (files, source.name), "csv")
+    run.prepare(trained, files, folder, (files, source.name), "csv", ["csv"])
     plan = run.plan_of(files, folder)
     first = run.score_some(plan, cluster.url)
     assert 0 < first.done < len(plan.parts)
@@ -206,7 +206,7 @@ def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
     while run.progress_of(plan).done < len(plan.parts):
         run.score_some(plan, url)
     place = Place(Storage(files), "there.csv", "csv")
-    run.finish(plan, [(place.form, place.storage, place.path)], "rejects.csv", lambda: None)
+    run.finish(plan, {place.form: (place.storage, place.path)}, (place.storage, "rejects.csv"), lambda: None)
     assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
 
 

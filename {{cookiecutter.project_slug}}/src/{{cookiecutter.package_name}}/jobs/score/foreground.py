@@ -51,14 +51,14 @@ def score_now(settings: Settings, source: str, target: str, cluster_url: str | N
     there, here = place_of(source), place_of(target)
     folder = f".{uuid.uuid4().hex}"
     try:
-        prepare(settings, here.storage.url, folder, (there.storage.url, there.path), there.form)
+        prepare(settings, here.storage.url, folder, (there.storage.url, there.path), there.form, [here.form])
         plan = plan_of(here.storage.url, folder)
         while (progress := progress_of(plan)).done < len(plan.parts):
             show(progress, plan.rows)
             score_some(plan, cluster_url)
         show(progress, max(progress.rows + progress.rejected, 1))
-        rejects = f"{here.path}.rejects.csv"
-        finish(plan, [(here.form, here.storage, here.path)], rejects, lambda: None)
+        rejects = (here.storage, f"{here.path}.rejects.csv")
+        finish(plan, {here.form: (here.storage, here.path)}, rejects, lambda: None)
     finally:
         here.storage.remove(folder)
     return {

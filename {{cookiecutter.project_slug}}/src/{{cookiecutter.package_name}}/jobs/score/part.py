@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ...errors import ScoringFailed
-from ...ml.base import Interval
+from ...ml.base import Interval, Words
 from ...serving.champion import Served
 from ...serving.runtime import Computes, open_model
 from ...storage import Storage
@@ -18,6 +21,7 @@ from .check import Checked, check
 from .cut import Part
 from .formats import Format
 from .read import Reject, read
+from .write import Write, writing
 
 OVERFLOW = "the model computed a value that is not a finite number"
 """Why a row is rejected that looked good."""
@@ -49,6 +53,8 @@ class Order:
     """How far a predicted value may be off, as an `Interval` has it."""
     max_rejects: int
     """Rejected rows that are kept."""
+    results: tuple[Format, ...]
+    """Formats that are wanted."""
 
 
 class Count(NamedTuple):
@@ -76,7 +82,7 @@ def score_part(order: Order, number: int, part: Part) -> Count:
             if len(scored):
                 yield scored
 
-    _write(storage, f"{order.folder}/parts/{number:06}", batches())
+    _write(storage, order, number, batches())
     if rejects:
         lines = "".join(f'{line},"{reason.replace(chr(34), chr(34) * 2)}"\n' for line, reason in sorted(rejects))
         storage.write(f"{order.folder}/rejects/{number:06}", lines.encode())
@@ -90,16 +96,33 @@ def done(storage: Storage, folder: str) -> dict[int, Count]:
     return {number: Count(rows, rejected) for number, rows, rejected in found}
 
 
-def _write(storage: Storage, path: str, batches: Iterator[pa.Table]) -> None:
-    """Write tables of one schema; nothing if there are none."""
+def path_of(folder: str, number: int, form: Format) -> str:
+    """Return where what came of a part is in a format."""
+    return f"{folder}/parts/{number:06}.{form}"
+
+
+def _write(storage: Storage, order: Order, number: int, batches: Iterator[pa.Table]) -> None:
+    """Write tables of one schema in each format that is wanted; nothing if there are none."""
     first = next(batches, None)
     if first is None:
         return
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with storage.writer(path) as file, pa.ipc.new_stream(file, first.schema, options=options) as stream:
-        stream.write_table(first)
-        for table in batches:
-            stream.write_table(table)
+    with ExitStack() as open_files:
+        writes = [
+            open_files.enter_context(_writing(storage, path_of(order.folder, number, form), form, first))
+            for form in order.results
+        ]
+        for table in chain([first], batches):
+            for write in writes:
+                write(table)
+
+
+@contextmanager
+def _writing(storage: Storage, path: str, form: Format, first: pa.Table) -> Iterator[Write]:
+    try:
+        with storage.writer(path) as file, writing(file, form, first) as write:
+            yield write
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise ScoringFailed(f"A column of the file cannot be written as {form}. Ask for another format.") from error
 
 
 def _predict(served: Served, rows: Checked) -> tuple[pa.Table, list[Reject]]:
@@ -110,12 +133,17 @@ def _predict(served: Served, rows: Checked) -> tuple[pa.Table, list[Reject]]:
     added = answer.columns()
     table = rows.table
     for name, values in added.items():
-        table = table.append_column(name, pa.array(values))
+        table = table.append_column(name, _array(values))
     if answer.finite:
         return table, rows.rejects
-    numbers = [values for values in added.values() if values.dtype != object]
+    numbers = [values for values in added.values() if not isinstance(values, Words)]
     finite = np.isfinite(np.stack(numbers, axis=1)).all(axis=1)
     return table.filter(pa.array(finite)), rows.rejects + [(int(line), OVERFLOW) for line in rows.lines[~finite]]
+
+
+def _array(values: NDArray[Any] | Words) -> pa.Array:
+    """Return a column of a table, at the speed of arrays."""
+    return pa.array(values.among).take(pa.array(values.index)) if isinstance(values, Words) else pa.array(values)
 
 
 def _served(order: Order) -> Served:

@@ -5,7 +5,7 @@ What is done is known from the job's folder alone, so any process may take a ste
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -20,6 +20,10 @@ from .formats import Format
 
 PARTS_A_CORE = 4
 """Parts that are scored on each core between two looks at whether to go on."""
+
+
+Target = tuple[Storage, str]
+"""Where a file is to be: the storage, and the path in there."""
 
 
 class Plan(NamedTuple):
@@ -44,7 +48,9 @@ class Progress(NamedTuple):
     """Rows that were not."""
 
 
-def prepare(settings: Settings, files: str, folder: str, source: tuple[str, str], form: Format) -> None:
+def prepare(  # noqa: PLR0913 - all of it is written down
+    settings: Settings, files: str, folder: str, source: tuple[str, str], form: Format, results: Sequence[Format]
+) -> None:
     """Cut a file, choose the version that serves, and write down in the job's folder what is to be done.
 
     Args:
@@ -53,6 +59,7 @@ def prepare(settings: Settings, files: str, folder: str, source: tuple[str, str]
         folder: Folder of the job in there, which is to have all that a part needs, the model as well.
         source: URL of the storage that holds the file, and the file's path in there.
         form: Format of the file.
+        results: Formats that are wanted.
 
     Raises:
         ScoringFailed: the file is not there or cannot be scored at all.
@@ -84,6 +91,7 @@ def prepare(settings: Settings, files: str, folder: str, source: tuple[str, str]
         sha256=hashlib.sha256(model).hexdigest(),
         interval=None if manifest.interval is None else manifest.interval.model_dump(),
         max_rejects=settings.max_rejects,
+        results=tuple(dict.fromkeys(results)),
     )
     storage = Storage(files)
     storage.write(f"{folder}/model", model)
@@ -96,7 +104,7 @@ def plan_of(files: str, folder: str) -> Plan:
     from .part import Order
 
     kept = json.loads(Storage(files).read(f"{folder}/plan"))
-    order = Order(**kept["order"] | {"columns": tuple(kept["order"]["columns"])})
+    order = Order(**kept["order"] | {name: tuple(kept["order"][name]) for name in ("columns", "results")})
     return Plan(order, [Part(*part) for part in kept["parts"]], kept["rows"])
 
 
@@ -123,30 +131,34 @@ def score_some(plan: Plan, cluster_url: str | None) -> Progress:
     return progress_of(plan)
 
 
-def finish(plan: Plan, results: Sequence[tuple[Format, Storage, str]], rejects: str, check: Callable[[], None]) -> None:
+def finish(plan: Plan, targets: Mapping[Format, Target], rejects: Target, check: Callable[[], None]) -> None:
     """Put the parts together in each format that is wanted, and list the rejected rows if there are any.
 
     Raises:
-        ScoringFailed: no row at all could be scored, or the format cannot hold a column.
+        ScoringFailed: no row at all could be scored.
 
     """
-    import pyarrow as pa
-
-    from .assemble import assemble, assemble_rejects, tables_of
-    from .part import done
+    from .assemble import assemble, assemble_rejects
+    from .part import done, path_of
 
     storage, folder = Storage(plan.order.files), plan.order.folder
     counts = done(storage, folder)
     parts = [number for number in sorted(counts) if counts[number].rows]
     if not parts:
         raise ScoringFailed(f"No row can be scored. {_first_reject(storage, folder)}")
-    for form, target, path in results:
-        try:
-            assemble(tables_of(storage, folder, parts, check), form, target, path)
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-            raise ScoringFailed(f"A column of the file cannot be written as {form}. Ask for another format.") from error
-    if any(count.rejected for count in counts.values()) and results:
-        assemble_rejects(storage, folder, plan.order.max_rejects, (results[0][1], rejects))
+    columns = [*plan.order.columns, *Model.example_answer().columns()]
+    for form, target in targets.items():
+        paths = [path_of(folder, number, form) for number in parts]
+        _write(target, assemble(storage, paths, form, columns, check))
+    if any(count.rejected for count in counts.values()):
+        _write(rejects, assemble_rejects(storage, folder, plan.order.max_rejects))
+
+
+def _write(target: Target, pieces: Iterable[bytes]) -> None:
+    storage, path = target
+    with storage.writer(path) as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def _first_reject(storage: Storage, folder: str) -> str:
