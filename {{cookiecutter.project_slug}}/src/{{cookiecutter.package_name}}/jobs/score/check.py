@@ -47,8 +47,11 @@ def check(rows: Rows) -> Checked:
             good[place] = True
         except TableError as error:
             rejects.append((error.line, error.message))
-    table = rows.table if good.all() else rows.table.filter(pa.array(good))
-    return Checked(table, rows.lines[good], _matrix([values for values, _ in read], rescued, good, table), rejects)
+    values = [value for value, _ in read]
+    if good.all():
+        return Checked(rows.table, rows.lines, _matrix(values, rescued, rows.table), rejects)
+    kept = rows.table.filter(pa.array(good))
+    return Checked(kept, rows.lines[good], _matrix(values, rescued, kept, good), rejects)
 
 
 def _read(column: Column, cells: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -96,17 +99,30 @@ def _row(rows: Rows, place: int) -> tuple[Any, ...]:
 
 
 def _matrix(
-    values: Sequence[NDArray[np.float64]], rescued: dict[int, tuple[Any, ...]], good: NDArray[np.bool_], table: pa.Table
+    values: Sequence[NDArray[np.float64]],
+    rescued: dict[int, tuple[Any, ...]],
+    table: pa.Table,
+    good: NDArray[np.bool_] | None = None,
 ) -> NDArray[Any]:
-    """Return what the model takes, straight from the columns unless the model prepares its rows itself."""
+    """Return what the model takes, straight from the columns unless the model prepares its rows itself.
+
+    Args:
+        values: Those of each column, as the matrix holds them.
+        rescued: Rows that are good at second sight, by their place.
+        table: The rows that are good.
+        good: Which are; None if all.
+
+    """
     features = Model.Features
     own = features.matrix.__func__ is not Features.matrix.__func__  # type: ignore[attr-defined]
     if own or features.is_text():
         return features.matrix(_values(table))
-    X = np.stack(values, axis=1).astype(np.float32)
+    X = np.empty((len(values[0]), len(values)), np.float32)
+    for place, column in enumerate(values):
+        X[:, place] = column
     for place, row in rescued.items():
         X[place] = features.matrix([row])[0]
-    return X[good]
+    return X if good is None else X[good]
 
 
 def _values(table: pa.Table) -> list[tuple[Any, ...]]:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import compute as pc
-from pyarrow import parquet
+from pyarrow import csv, parquet
 from pydantic_core import from_json, to_json
 
 from ...ml import Model
@@ -16,9 +17,14 @@ from .read import AS_JSON
 
 FORMULA = "^[=+\\-@\t\r＝＋－＠]"  # noqa: RUF001 - some programs take these for the same
 """What begins a cell that spreadsheets would run as a formula, unless it is a number."""
+ODD = np.isin(np.arange(256), [*b"=+-@\t\r", 0xEF])
+"""Bytes that such a cell may begin with, in UTF-8."""
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 SPECIAL = '[",\r\n]'
 """Characters for which a cell of CSV is put into quotes."""
+
+AS_THEY_ARE = csv.WriteOptions(include_header=False, quoting_style="none", batch_size=8192)
+"""Writes CSV without quotes, and refuses cells that need them."""
 
 Write = Callable[[pa.Table], None]
 """Writes some rows."""
@@ -43,11 +49,27 @@ def _put(file: IO[bytes], content: bytes) -> None:
 
 
 def csv_lines(columns: Sequence[Any]) -> bytes:
-    """Join columns of cells to the lines of a CSV file."""
-    cells = [
-        _quoted(_harmless(pc.cast(column, pa.string()))) if _is_text(column.type) else pc.cast(column, pa.string())
-        for column in columns
-    ]
+    """Join columns of cells to the lines of a CSV file; none of them has a name of its own."""
+    cells = [_cells(column) for column in columns]
+    lines = pa.BufferOutputStream()
+    try:
+        csv.write_csv(pa.table(cells, [str(place) for place in range(len(cells))]), lines, AS_THEY_ARE)
+    except pa.ArrowInvalid:  # a cell needs quotes
+        return _quoted_lines(cells)
+    return lines.getvalue().to_pybytes()
+
+
+def _cells(column: Any) -> Any:
+    """Return what is written of a column: numbers, or texts that are harmless."""
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return column
+    texts = pc.cast(column, pa.string())
+    return _harmless(texts) if _is_text(column.type) else texts
+
+
+def _quoted_lines(columns: Sequence[Any]) -> bytes:
+    """Join columns of cells where some need quotes, and those alone get them."""
+    cells = [_quoted(pc.cast(column, pa.string())) for column in columns]
     lines = pc.binary_join_element_wise(*cells, ",", null_handling="replace", null_replacement="")
     joined = pc.binary_join_element_wise(lines, "", "\n")
     chunks = joined.chunks if isinstance(joined, pa.ChunkedArray) else [joined]
@@ -80,11 +102,22 @@ def _shown(cell: str | None) -> str | None:
 
 def _harmless(cells: Any) -> Any:
     """Keep spreadsheets from running cells as formulas: an apostrophe before them shows as nothing."""
-    formula = pc.match_substring_regex(cells, FORMULA)
-    if not pc.any(formula).as_py():
+    chunks = cells.chunks if isinstance(cells, pa.ChunkedArray) else [cells]
+    if not any(map(_begins_oddly, chunks)):
         return cells
+    formula = pc.match_substring_regex(cells, FORMULA)
     formula = pc.and_not(formula, pc.match_substring_regex(cells, NUMBER))
     return pc.if_else(formula, pc.binary_join_element_wise("'", cells, ""), cells)
+
+
+def _begins_oddly(texts: pa.StringArray) -> bool:
+    """Tell whether a text may be a formula, by its first byte: ten times as fast as an expression can."""
+    if not len(texts):
+        return False
+    _, places, letters = texts.buffers()
+    ends = np.frombuffer(places, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    starts = ends[:-1][ends[:-1] < ends[1:]]
+    return len(starts) > 0 and bool(ODD[np.frombuffer(letters, np.uint8)[starts]].any())
 
 
 def _quoted(cells: Any) -> Any:
