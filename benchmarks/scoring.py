@@ -1,20 +1,24 @@
-"""How fast files are scored and how much memory that takes, beside a plain loop written by hand, in one run.
+"""How fast files are scored and how much memory that takes, beside loops written by hand, in one run.
 
-Run it with the Python of an installed project that this template generated, with a trained model::
+Run it with the Python of an installed project that this template generated, one that tells classes apart, with a
+trained model::
 
     cd build/iris-api
     .venv/bin/python ../../benchmarks/scoring.py --rows 10000000
 
-It makes a Parquet file and, a tenth as long, a CSV file of random good rows; scores each by the command `score`, by a
-loop over pyarrow and onnxruntime, and by `score --cluster` with two processes on this machine; compares the results;
-and prints rows a second, seconds by the clock and of the processors, and the peak of memory in megabytes, as JSON. The
-memory of a cluster is that of all its processes, its processors' seconds are those of the command alone.
+It makes a Parquet file and, a tenth as long, a CSV file of random good rows, and has them scored by the model that
+serves, a logistic regression and a random forest: by the command `score`; by a plain loop over pyarrow and onnxruntime;
+for Parquet, by joblib's threads, one row group and one file of its own a call; and by `score --cluster` with two
+processes on this machine. It compares the results of the two that are ours, and prints rows a second, seconds by the
+clock and of the processors, and the peak of memory in megabytes, as JSON. The memory of a cluster is that of all its
+processes, its processors' seconds are those of the command alone.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,6 +53,49 @@ writer.close()
 """The loop: one thread, a piece of the file after the other, no checks. For models that tell classes apart."""
 
 
+THREADS = """
+import os, sys
+from pathlib import Path
+import numpy as np, onnxruntime, pyarrow as pa
+from joblib import Parallel, delayed
+from pyarrow import parquet
+source, target, model, labels, *names = sys.argv[1:]
+labels = labels.split(",")
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+Path(target).mkdir()
+def score(group):
+    table = parquet.ParquetFile(source).read_row_group(group, use_threads=False)
+    X = np.stack([table.column(name).to_numpy() for name in names], axis=1).astype(np.float32)
+    (found,) = session.run(["probabilities"], {session.get_inputs()[0].name: X})
+    table = table.append_column("label", pa.array(np.array(labels, dtype=object)[found.argmax(axis=1)]))
+    for place, label in enumerate(labels):
+        table = table.append_column(f"probability_{label}", pa.array(found[:, place]))
+    parquet.write_table(table, f"{target}/{group}.part")
+    os.rename(f"{target}/{group}.part", f"{target}/{group}.parquet")
+groups = range(parquet.ParquetFile(source).num_row_groups)
+Parallel(n_jobs=len(os.sched_getaffinity(0)), backend="threading")(delayed(score)(group) for group in groups)
+"""
+"""The same for Parquet in threads, each row group to a file of its own; these are not put together."""
+
+TRAIN = """
+import sys
+from importlib import import_module
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+package, wanted = sys.argv[1:]
+made = {"logistic_regression": LogisticRegression(max_iter=1000), "random_forest": RandomForestClassifier(random_state=0)}
+import_module(f"{package}.ml").Model.build = lambda _: made[wanted]
+settings = import_module(f"{package}.settings").Settings()
+import_module(f"{package}.jobs.train").train_now(settings, {}, "always", lambda *_: None)
+"""
+"""Trains another estimator than the project's, which its scoring does not notice."""
+
+ESTIMATORS = ("logistic_regression", "random_forest")
+"""Those beside the project's own."""
+
+
 def main() -> int:
     """Measure all and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,8 +103,10 @@ def main() -> int:
     rows = parser.parse_args().rows
     name = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
     command = [sys.executable, "-m", next(Path("src").glob("*/about.py")).parent.name]
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        found = {form: measured(command, Path(folder), form, count) for form, count in kinds(rows)}
+    with tempfile.TemporaryDirectory(dir=".") as directory:
+        folder = Path(directory)
+        models = {"own": described(command, {}), **{which: trained(command, folder, which) for which in ESTIMATORS}}
+        found = {form: measured(command, folder, form, count, models) for form, count in kinds(rows)}
     print(json.dumps({"project": name, "cores": len(os.sched_getaffinity(0)), **found}, indent=2))
     return 0
 
@@ -67,28 +116,47 @@ def kinds(rows: int) -> list[tuple[str, int]]:
     return [("parquet", rows), ("parquet-tenth", rows // 10), ("csv", rows // 10)]
 
 
-def measured(command: list[str], folder: Path, kind: str, rows: int) -> dict[str, Any]:
+def trained(command: list[str], folder: Path, which: str) -> dict[str, Any]:
+    """Train another estimator; return what the loops must know of it."""
+    prefix = command[-1].upper()
+    places = {f"{prefix}_{place}_DIR": str(folder / which / place.lower()) for place in ("MODELS", "DATA")}
+    subprocess.run([sys.executable, "-c", TRAIN, command[-1], which], check=True, env=os.environ | places)  # noqa: S603 - our own command
+    return described(command, places)
+
+
+def measured(command: list[str], folder: Path, kind: str, rows: int, models: dict[str, Any]) -> dict[str, Any]:
+    """Score a file by each model."""
+    source = folder / f"{kind}.{kind.partition('-')[0]}"
+    bounds = json.dumps(models["own"]["bounds"])
+    subprocess.run([sys.executable, "-c", MAKE, str(source), str(rows), bounds], check=True)  # noqa: S603 - our own command
+    found = {which: scored(command, source, model) for which, model in models.items()}
+    source.unlink()
+    for one in [one for ways in found.values() for one in ways.values()]:
+        one["rows_per_second"] = round(rows / one["seconds"])
+    return {"rows": rows, **found}
+
+
+def scored(command: list[str], source: Path, model: dict[str, Any]) -> dict[str, Any]:
     """Score a file in each way."""
-    form = kind.partition("-")[0]
-    source, model = folder / f"{kind}.{form}", described(command)
-    subprocess.run([sys.executable, "-c", MAKE, str(source), str(rows), json.dumps(model["bounds"])], check=True)  # noqa: S603 - our own command
-    result, looped, spread = (folder / f"{way}.{form}" for way in ("result", "looped", "spread"))
-    loop = [sys.executable, "-c", LOOP, str(source), str(looped), model["path"], ",".join(model["labels"])]
+    result, looped, spread, parts = (
+        source.with_name(f"{way}{source.suffix}") for way in ("result", "looped", "spread", "parts")
+    )
+    told = [model["path"], ",".join(model["labels"]), *model["bounds"]]
     ways = {
-        "score": timed([*command, "score", str(source), str(result)]),
-        "loop": timed([*loop, *model["bounds"]]),
+        "score": timed([*command, "score", str(source), str(result)], model["places"]),
+        "loop": timed([sys.executable, "-c", LOOP, str(source), str(looped), *told]),
     }
+    if source.suffix == ".parquet":
+        ways["threads"] = timed([sys.executable, "-c", THREADS, str(source), str(parts), *told])
+        shutil.rmtree(parts)
     with cluster() as (url, processes):
-        ways["cluster"] = timed([*command, "score", "--cluster", url, str(source), str(spread)])
+        ways["cluster"] = timed([*command, "score", "--cluster", url, str(source), str(spread)], model["places"])
         ways["cluster"]["megabytes"] += sum(peak(process.pid) for process in processes)
     if digest(result) != digest(spread):
         raise SystemExit("The cluster gives another result.")
-    for file in (source, result, looped, spread):
+    for file in (result, looped, spread):
         file.unlink()
-    return {
-        "rows": rows,
-        **{way: {"rows_per_second": round(rows / one["seconds"]), **one} for way, one in ways.items()},
-    }
+    return ways
 
 
 MAKE = """
@@ -110,8 +178,8 @@ writer.close()
 """Makes a file of random good rows."""
 
 
-def described(command: list[str]) -> dict[str, Any]:
-    """Return what the loop must know of the model that serves."""
+def described(command: list[str], places: dict[str, str]) -> dict[str, Any]:
+    """Return what the loops must know of the model that serves from these places, settings of the project."""
     program = (
         f"import json; from {command[-1]}.ml import Model; from {command[-1]}.settings import Settings;"
         f"from {command[-1]}.serving.registry import Registry;"
@@ -120,15 +188,16 @@ def described(command: list[str]) -> dict[str, Any]:
         "bounds = {one.name: (max(one.low, 0.1), min(one.high, 10)) for one in Model.Features.columns()};"
         "print(json.dumps({'path': path, 'labels': Model.labels, 'bounds': bounds}))"
     )
-    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603 - our own command
-    found: dict[str, Any] = json.loads(shown.stdout)
-    return found
+    shown = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, env=os.environ | places)  # noqa: S603 - our own command
+    return json.loads(shown.stdout) | {"places": places}
 
 
-def timed(command: list[str]) -> dict[str, float]:
+def timed(command: list[str], environment: dict[str, str] | None = None) -> dict[str, Any]:
     """Run a command; return its seconds and the peak of its memory."""
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own command
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | (environment or {})
+    )
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began
     if status:
