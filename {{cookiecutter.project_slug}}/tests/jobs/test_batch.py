@@ -88,8 +88,11 @@ def test_jobs_survive_workers_killed_at_random_moments(bench: Bench, trained: Se
     kills = 0
     chance = random.Random(7)  # noqa: S311 - the moments are the point
     while kills < KILLS and not all(bench.jobs.get(job).done for job in jobs):
+        before = len(parts_told(bench))
         worker = bench.start(**environment)
-        time.sleep(chance.uniform(0, 4))  # while it starts, or in the midst of its work
+        if kills % 5:  # in the midst of its work; else most likely while it starts
+            wait_for(lambda: len(parts_told(bench)) > before or all_done(bench, jobs), "a part")  # noqa: B023
+        time.sleep(chance.uniform(0, 2))
         worker.kill()
         worker.wait()
         kills += 1
@@ -106,10 +109,16 @@ def test_jobs_survive_workers_killed_at_random_moments(bench: Bench, trained: Se
         assert bench.result(job) == (tmp_path / f"{seed}.csv").read_bytes()
         ids = [line.partition(b",")[0] for line in bench.result(job).splitlines()[1:]]
         assert len(ids) == len(set(ids)) == ended.rows == content.count(b"\n") - 1
-    again = Counter(bench.log.with_name("parts").read_text().split())
+    again = Counter(parts_told(bench))
     repeated = sum(again.values()) - len(again)
     print(f"{kills} kills, {len(again)} parts, {repeated} of them scored again, 4 jobs succeeded")  # noqa: T201
     assert repeated <= kills * 4 * len(os.sched_getaffinity(0))
+
+
+def parts_told(bench: Bench) -> list[str]:
+    """Name the parts that were begun, as often as they were."""
+    told = bench.log.with_name("parts")
+    return told.read_text().split() if told.exists() else []
 
 
 def all_done(bench: Bench, jobs: list[str]) -> bool:

@@ -97,8 +97,8 @@ def tried(settings: Settings, jobs: Jobs, claim: Claim, turns: FileLeases) -> It
 def cut(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> bool:
     """Cut the file; tell whether there is anything to score."""
     files = settings.files_url()
-    source = (files, arguments["source"])
-    prepare(settings, files, folder_of(claim.job_id), source, arguments["form"], arguments["results"])
+    source = (files, arguments["source"], arguments["form"])
+    prepare(settings, files, folder_of(claim.job_id), source, arguments["results"])
     return True
 
 

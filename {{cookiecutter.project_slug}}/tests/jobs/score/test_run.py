@@ -143,6 +143,24 @@ def test_a_file_that_cannot_be_scored_at_all_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize(
+    ("name", "content"), [("in.csv", f"x{HEADER}\n{CELLS}\n".encode()), ("in.jsonl", b'{"x": 1}\n')]
+)
+def test_a_wrong_column_is_told_before_the_rows_are_read(
+    score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(cut, "_text_parts", pytest.fail)
+    with pytest.raises(ScoringFailed, match="once, not 0 times"):
+        score(tmp_path / name, tmp_path / "out.csv")
+
+
+def test_a_header_that_does_not_end_is_refused_soon(score: Score, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b'"' + b"\n" * 300_000)
+    with pytest.raises(ScoringFailed, match="Line 1"):
+        score(tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [("in.parquet", b"PAR1 no PAR1"), ("in.jsonl", b"[1, 2]\n"), ("in.jsonl", b"\n\n"), ("in.jsonl", b"{}\n")],
 )

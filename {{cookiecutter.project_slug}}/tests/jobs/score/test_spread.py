@@ -184,7 +184,7 @@ def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
     """Checklist 32; without its scheduler the cluster is unavailable, and what was done is not done again."""
     score_now(trained, str(source), str(tmp_path / "here.csv"), None, quiet)
     files, folder = tmp_path.as_uri(), "job"
-    run.prepare(trained, files, folder, (files, source.name), "csv", ["csv"])
+    run.prepare(trained, files, folder, (files, source.name, "csv"), ["csv"])
     plan = run.plan_of(files, folder)
     first = run.score_some(plan, cluster.url)
     assert 0 < first.done < len(plan.parts)

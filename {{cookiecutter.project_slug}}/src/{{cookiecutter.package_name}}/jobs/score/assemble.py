@@ -1,7 +1,6 @@
 """Putting parts together: the result in one file, and the list of rejected rows."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
 
 import pyarrow as pa
 

@@ -15,7 +15,9 @@ PART_BYTES = 4 * 2**20
 """Bytes of a part of CSV or JSON Lines, if its rows allow it."""
 PART_ROWS = 200_000
 """Rows of a part of Parquet, if its row groups allow it: these cannot be cut."""
-LONGEST = 64 * 2**20
+TOP_BYTES = 2**16
+"""Bytes in which a header mostly ends."""
+LONGEST = 16 * 2**20
 """Bytes in which a row of CSV or JSON Lines must end."""
 
 QUOTE, NEWLINE = b'"', b"\n"
@@ -71,12 +73,28 @@ def check_names(columns: Sequence[str]) -> None:
 
 def _cut_csv(storage: Storage, path: str) -> Cuts:
     size = storage.size(path)
-    top = storage.read(path, 0, min(size, LONGEST))
-    # An odd number of quotes before the end of a line says that the line ends inside a cell.
-    end = next((end for end in _ends(top) if top.count(QUOTE, 0, end) % 2 == 0), len(top))
-    columns = _header(top[:end])
-    parts = list(_text_parts(storage, path, (end, size), 1 + max(top.count(NEWLINE, 0, end), 1), quoted=True))
+    header = _first_row(storage, path, size)
+    columns = _header(header)
+    if columns:
+        check_names(columns)  # now, because the rest may take long to read
+    line = 1 + max(header.count(NEWLINE), 1)
+    parts = list(_text_parts(storage, path, (len(header), size), line, quoted=True))
     return Cuts(columns, parts, _lines(storage, parts, path))
+
+
+def _first_row(storage: Storage, path: str, size: int) -> bytes:
+    """Read the first row of CSV, which may take some lines; all that is looked at if it does not end there."""
+    top = b""
+    for length in (TOP_BYTES, LONGEST):
+        top = storage.read(path, 0, min(size, length))
+        quotes = before = 0
+        for end in _ends(top):
+            # An odd number of quotes before the end of a line says that the line ends inside a cell.
+            quotes += top.count(QUOTE, before, end)
+            if quotes % 2 == 0:
+                return top[:end]
+            before = end
+    return top
 
 
 def _header(line: bytes) -> list[str]:
@@ -101,12 +119,15 @@ def _cut_lines(storage: Storage, path: str) -> Cuts:
     from .read import parse
 
     size = storage.size(path)
-    parts = list(_text_parts(storage, path, (0, size), 1, quoted=False))
     top = storage.read(path, 0, min(size, LONGEST)).removeprefix(b"\xef\xbb\xbf").splitlines()
     first = parse(next((line for line in top if line.strip()), b"{}"))
     if first is None:
         raise ScoringFailed("The first row is not a JSON object.")
-    return Cuts(list(first), parts if first else [], _lines(storage, parts, path))
+    if not first:
+        return Cuts([], [], 0)
+    check_names(list(first))  # likewise
+    parts = list(_text_parts(storage, path, (0, size), 1, quoted=False))
+    return Cuts(list(first), parts, _lines(storage, parts, path))
 
 
 def _text_parts(storage: Storage, path: str, span: tuple[int, int], line: int, *, quoted: bool) -> Iterator[Part]:

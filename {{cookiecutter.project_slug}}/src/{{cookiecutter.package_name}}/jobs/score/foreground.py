@@ -51,7 +51,7 @@ def score_now(settings: Settings, source: str, target: str, cluster_url: str | N
     there, here = place_of(source), place_of(target)
     folder = f".{uuid.uuid4().hex}"
     try:
-        prepare(settings, here.storage.url, folder, (there.storage.url, there.path), there.form, [here.form])
+        prepare(settings, here.storage.url, folder, (there.storage.url, there.path, there.form), [here.form])
         plan = plan_of(here.storage.url, folder)
         while (progress := progress_of(plan)).done < len(plan.parts):
             show(progress, plan.rows)

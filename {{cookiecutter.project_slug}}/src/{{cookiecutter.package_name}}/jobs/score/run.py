@@ -48,8 +48,8 @@ class Progress(NamedTuple):
     """Rows that were not."""
 
 
-def prepare(  # noqa: PLR0913 - all of it is written down
-    settings: Settings, files: str, folder: str, source: tuple[str, str], form: Format, results: Sequence[Format]
+def prepare(
+    settings: Settings, files: str, folder: str, source: tuple[str, str, Format], results: Sequence[Format]
 ) -> None:
     """Cut a file, choose the version that serves, and write down in the job's folder what is to be done.
 
@@ -57,8 +57,7 @@ def prepare(  # noqa: PLR0913 - all of it is written down
         settings: Where the model is.
         files: URL of the storage to work in.
         folder: Folder of the job in there, which is to have all that a part needs, the model as well.
-        source: URL of the storage that holds the file, and the file's path in there.
-        form: Format of the file.
+        source: URL of the storage that holds the file, the file's path in there, and its format.
         results: Formats that are wanted.
 
     Raises:
@@ -68,8 +67,9 @@ def prepare(  # noqa: PLR0913 - all of it is written down
     """
     from .part import Order
 
+    source_files, path, form = source
     try:
-        cuts = cut(Storage(source[0]), source[1], form)
+        cuts = cut(Storage(source_files), path, form)
     except FileNotFoundError:
         raise ScoringFailed("The file to score is not there.") from None
     registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
@@ -82,8 +82,8 @@ def prepare(  # noqa: PLR0913 - all of it is written down
     order = Order(
         files=files,
         folder=folder,
-        source_files=source[0],
-        source=source[1],
+        source_files=source_files,
+        source=path,
         form=form,
         columns=tuple(cuts.columns),
         version=version,
