@@ -17,7 +17,7 @@ from package_name.storage import Storage
 def table(start: int, count: int) -> pa.Table:
     """Return rows of many types, some of them missing."""
     numbers = range(start, start + count)
-    return pa.table({
+    columns = {
         "number": pa.array(numbers, pa.int64()),
         "value": pa.array([None if number % 3 else number / 7 for number in numbers], pa.float32()),
         "word": pa.array([f"word {number % 5}" for number in numbers]),
@@ -25,7 +25,8 @@ def table(start: int, count: int) -> pa.Table:
         "moment": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * count),
         "list": pa.array([[number, None] for number in numbers]),
         "nothing": pa.nulls(count),
-    })
+    }
+    return pa.table(columns)
 
 
 def joined(tmp_path: Path, tables: Sequence[pa.Table], **options: Any) -> bytes:

@@ -56,7 +56,7 @@ def csv_lines(columns: Sequence[Any]) -> bytes:
         csv.write_csv(pa.table(cells, [str(place) for place in range(len(cells))]), lines, AS_THEY_ARE)
     except pa.ArrowInvalid:  # a cell needs quotes
         return _quoted_lines(cells)
-    return lines.getvalue().to_pybytes()
+    return bytes(lines.getvalue())
 
 
 def _cells(column: Any) -> Any:
