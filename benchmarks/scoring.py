@@ -85,8 +85,8 @@ from importlib import import_module
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 package, wanted = sys.argv[1:]
-made = {"logistic_regression": LogisticRegression(max_iter=1000), "random_forest": RandomForestClassifier(random_state=0)}
-import_module(f"{package}.ml").Model.build = lambda _: made[wanted]
+made = {"logistic_regression": LogisticRegression(max_iter=1000), "random_forest": RandomForestClassifier(100)}
+import_module(f"{package}.ml").Model.build = lambda _: made[wanted].set_params(random_state=0)
 settings = import_module(f"{package}.settings").Settings()
 import_module(f"{package}.jobs.train").train_now(settings, {}, "always", lambda *_: None)
 """
@@ -189,7 +189,8 @@ def described(command: list[str], places: dict[str, str]) -> dict[str, Any]:
         "print(json.dumps({'path': path, 'labels': Model.labels, 'bounds': bounds}))"
     )
     shown = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, env=os.environ | places)  # noqa: S603 - our own command
-    return json.loads(shown.stdout) | {"places": places}
+    found: dict[str, Any] = json.loads(shown.stdout)
+    return found | {"places": places}
 
 
 def timed(command: list[str], environment: dict[str, str] | None = None) -> dict[str, Any]:
