@@ -11,7 +11,7 @@ from ...ml.table import TableError, read_rows
 from ...storage import Storage
 from .formats import Format
 
-PART_BYTES = 4 * 2**20
+PART_BYTES = 2 * 2**20
 """Bytes of a part of CSV or JSON Lines, if its rows allow it."""
 PART_ROWS = 200_000
 """Rows of a part of Parquet, if its row groups allow it: these cannot be cut."""
