@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,6 +261,18 @@ def test_files_are_removed_when_their_time_has_come(bench: Bench) -> None:
     kept = bench.settings.model_copy(update={"keep_results_seconds": 0.001})
     Expiry(kept, bench.jobs).keep()
     assert list(storage.folders("jobs")) == []
+    assert list(storage.paths("uploads")) == []
+
+
+def test_an_upload_is_kept_for_as_long_as_its_job_waits(bench: Bench) -> None:
+    job = bench.score(bench.upload(table(5)))
+    time.sleep(0.01)
+    expiry = Expiry(bench.settings.model_copy(update={"keep_results_seconds": 0.001}), bench.jobs)
+    storage = Storage(bench.settings.files_url())
+    expiry.remove(datetime.now(UTC))
+    assert list(storage.paths("uploads")) == ["file.csv"]
+    bench.jobs.cancel(job)
+    expiry.remove(datetime.now(UTC))
     assert list(storage.paths("uploads")) == []
 
 

@@ -1,4 +1,4 @@
-"""Removing what is kept for a time only: uploads, and the files of jobs that have ended."""
+"""Removing what is kept for a time only: the files of jobs that have ended, and uploads that no job waits for."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -34,9 +34,12 @@ class Expiry:
 
     def remove(self, now: datetime) -> None:
         """Remove what has been kept for long enough."""
-        for path, written in self._storage.written(UPLOADS):
-            if written < now - self._kept:
-                self._storage.remove_one(f"{UPLOADS}/{path}")
+        written = self._storage.written(UPLOADS)
+        old = [f"{UPLOADS}/{path}" for path, moment in written if moment < now - self._kept]
+        needed = self._jobs.sources() if old else set()
+        for path in old:
+            if path not in needed:
+                self._storage.remove_one(path)
         for job_id in self._storage.folders("jobs"):
             if self._is_over(job_id, now):
                 self._storage.remove(folder_of(job_id))

@@ -165,6 +165,10 @@ class Jobs:
             counts[record.name, STATES[record.status]] += 1
         return counts
 
+    def sources(self) -> set[str]:
+        """Name the files that jobs which are not done are to score; raises `JobsUnavailable`."""
+        return {(record.attributes or {}).get("source", "") for record in self._ask(_unfinished)}
+
     def hand_back(self, executor: str) -> None:
         """Queue again what a worker leaves unfinished; unlike a crash, this is not counted against the jobs."""
 
