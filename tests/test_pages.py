@@ -86,6 +86,7 @@ def test_containers_are_built_and_run_as_the_pages_say(equipped: Path, tmp_path:
         assert status == "running", docker("logs", slug)
     finally:
         docker("rm", "--force", slug, expect=None)
+        docker("compose", "--project-name", slug, "down", "--volumes", "--timeout", "5", expect=None)
         for volume in docker("volume", "ls", "--quiet", "--filter", f"name={slug}").split():
             docker("volume", "rm", "--force", volume, expect=None)
 
