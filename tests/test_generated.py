@@ -97,23 +97,3 @@ def test_a_snippet_that_no_longer_runs_fails_the_tests(project: Path, tmp_path: 
     command = (UV, "run", "--locked", "--no-default-groups", "--group", "dev", "pytest", "-q", "-k", "how-to/index")
     done = run(*command, "tests/docs/test_pages.py", environ=environ, cwd=folder, expect=1)
     assert re.search(r"docs/how-to/index.md:\d+: iris-api --edition exits with 2", done.stdout)
-
-
-def test_make_bat_does_for_sphinx_what_the_makefile_does(project: Path) -> None:
-    """Nobody runs it here, where there is no Windows: it is read."""
-    docs = project / "docs"
-    batch = (docs / "make.bat").read_text(encoding="utf-8").replace("\\", "/")
-    makefile = (docs / "Makefile").read_text(encoding="utf-8")
-    for name in ("SPHINXOPTS", "SPHINXBUILD"):
-        (value,) = re.findall(rf"(?m)^{name} \?= (.*)$", makefile)
-        assert f"if not defined {name} set {name}={value}" in batch
-    as_batch = {"$(SPHINXBUILD)": "%SPHINXBUILD%", "$@": "%1", "$$language": "%%~nxl", "$(SPHINXOPTS)": "%SPHINXOPTS%"}
-    recipes = re.findall(
-        r"(?m)^\t@?(\$\(SPHINXBUILD\) -[bM] (?:\$@|help) .*?)(?:; \\)?$", makefile.partition("gettext:")[0]
-    )
-    recipes += re.findall(r"(?m)^\t\t(\$\(SPHINXBUILD\).*?); \\$", makefile)
-    assert len(set(recipes)) == 3, "for the original, for each translation, and for help"
-    for recipe in recipes:
-        for ours, theirs in as_batch.items():
-            recipe = recipe.replace(ours, theirs)  # noqa: PLW2901 - step by step
-        assert recipe in batch
