@@ -58,6 +58,7 @@ class Terminal:
             "HOME": str(folder),
             "LC_ALL": "C.UTF-8",
             f"{PREFIX}PORT": str(self.port),
+            "PORT": str(self.port),  # what compose.yaml calls it
             **surroundings.variables,
         }
         self._shell = subprocess.Popen(
