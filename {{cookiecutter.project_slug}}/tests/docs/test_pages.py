@@ -5,8 +5,8 @@ commands after `$ ` and below each what it answers, with `...` for anything; a c
 `python` blocks are programs. A comment on the line before a block may say what is special about it:
 
     <!-- not run: WHY -->           nobody runs it
-    <!-- with NAME: WHY -->         it needs something besides, which `rig/surroundings.py` has; those of a page that need
-                                    the same are a session of their own, skipped where it is not to be had
+    <!-- with NAME: WHY -->         it needs something besides, which `rig/surroundings.py` has; those of a page that
+                                    need the same are a session of their own, skipped where it is not to be had
     <!-- file: PATH -->             it is the content of this file
     <!-- exits with NUMBER -->      the command fails, as the page says
 
