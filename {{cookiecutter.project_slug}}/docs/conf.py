@@ -70,14 +70,14 @@ latex_elements = {
     "papersize": "a4paper",
     "extraclassoptions": "openany,oneside",
     "tableofcontents": r"\renewcommand{\contentsname}{Contents}\sphinxtableofcontents",
-    # A chapter begins with its title, not with a third of a page, and columns are as wide as the names in them. French
-    # gets no space where none is written: 13:46.
+    # A chapter begins with its title, not with a third of a page, and columns are as wide as the names in them. No
+    # language's rules put a space where none is written: 13:46.
     "fncychap": "",
     "preamble": r"""
 \titleformat{\chapter}{\sffamily\bfseries\huge}{\thechapter}{0.8em}{}
 \titlespacing*{\chapter}{0pt}{-1em}{1em}
 \setlength{\tymin}{80pt}
-\ifdefined\frenchsetup\frenchsetup{AutoSpacePunctuation=false}\fi
+\AtBeginDocument{\XeTeXinterchartokenstate=0}
 """,
     "printindex": r"\footnotesize\raggedright\printindex",
     "fontpkg": r"\setmainfont{DejaVu Serif}\setsansfont{DejaVu Sans}\setmonofont[Scale=0.85]{DejaVu Sans Mono}",
