@@ -78,7 +78,8 @@ class Terminal:
             raise AssertionError
         too_long = threading.Timer(self._seconds, self._shell.kill)
         too_long.start()
-        self._shell.stdin.write(f"{command}\nprintf '\\n<%s>\\n' $?\n")
+        # A command that reads, as `docker compose run` does, must not read what stands after it.
+        self._shell.stdin.write(f"{{ {command}\n}} < /dev/null\nprintf '\\n<%s>\\n' $?\n")
         self._shell.stdin.flush()
         written = ""
         for line in self._shell.stdout:
