@@ -24,7 +24,7 @@ html_title = f"{project} {version}"
 html_static_path = ["_static"]
 html_css_files = ["handbook.css"]
 html_js_files = [("handbook.js", {"defer": "defer"})]
-html_favicon = "_static/favicon.svg"
+html_favicon = html_logo = "_static/favicon.svg"
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "a11y-high-contrast-light"

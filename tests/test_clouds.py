@@ -1,6 +1,7 @@
 """What runs the service in a cluster or on AWS, validated: nothing here runs it there."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,3 +84,11 @@ def test_every_container_is_contained_and_every_pod_asked_for_its_health(project
 def test_the_stack_is_valid(project: Path, environ: dict[str, str]) -> None:
     done = run(BIN / "cfn-lint", "--format", "json", project / "deploy" / "aws" / "stack.yaml", environ=environ)
     assert json.loads(done.stdout or "[]") == []
+
+
+def test_the_page_says_every_parameter_of_the_stack_that_has_no_default(project: Path) -> None:
+    page = (project / "docs" / "how-to" / "clouds.md").read_text(encoding="utf-8")
+    listed = json.loads(re.findall(r"<!-- file: parameters.json -->\n```json\n(.*?)```", page, re.DOTALL)[0])
+    stack = (project / "deploy" / "aws" / "stack.yaml").read_text(encoding="utf-8")
+    parameters = yaml.load(stack.partition("\nResources:")[0], yaml.SafeLoader)["Parameters"]
+    assert [one.partition("=")[0] for one in listed] == [n for n, about in parameters.items() if "Default" not in about]

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import runpy
+import shlex
 import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -11,7 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from workbench import BIN, ROOT, UV, contents, run
+from test_cli import Terminal
+from workbench import BIN, ROOT, SLUG, UV, contents, run
 
 EXAMPLE = "example/"
 LOADING = {"script": "src", "img": "src", "link": "href", "source": "src", "iframe": "src", "object": "data"}
@@ -180,12 +182,47 @@ def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "home", "template", "wine-quality"]
 
 
-def test_a_release_as_described_changes_the_version(tmp_path: Path, project: Path, environ: dict[str, str]) -> None:
+def test_a_release_as_described_is_pushed_with_its_tag(tmp_path: Path, project: Path, environ: dict[str, str]) -> None:
     release = next(block for block in blocks("live-with.md") if "git tag" in block)
-    bump = release.splitlines()[0]
+    bump, commit, tag, push = release.splitlines()
     folder = shutil.copytree(project, tmp_path / "project")
     path = f"{Path(UV).parent}{os.pathsep}{environ['PATH']}"
-    run("bash", "-euc", f"{bump} --no-sync", environ=environ | {"PATH": path}, cwd=folder)
+    shell = environ | {"PATH": path, "HOME": str(tmp_path)}
+    (tmp_path / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n", encoding="utf-8")
+    run("git", "init", "-q", "--bare", tmp_path / "origin", environ=shell)
+    for command in (blocks("live-with.md")[0], f"git remote add origin {tmp_path / 'origin'}", f"{bump} --no-sync"):
+        run("bash", "-euc", command, environ=shell, cwd=folder)
     version = run(UV, "version", "--short", environ=environ, cwd=folder).stdout.strip()
     assert release.count(version) == 3
     run(UV, "lock", "--check", environ=environ, cwd=folder)
+    run("bash", "-euc", f"{commit}\n{tag}\n{push}", environ=shell, cwd=folder)
+    assert f"v{version}" in run("git", "ls-remote", tmp_path / "origin", environ=shell).stdout
+
+
+def test_generating_as_described_writes_the_project(clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    """At a terminal with the page's own answers, and at once; by the command, and by cookiecutter from a clone."""
+    page = (ROOT / "docs" / "generate.md").read_text(encoding="utf-8")
+    session = re.findall(r"(?ms)^```console\n\$ (mlapi.*?)\n(.*?)^```", page)[0]
+    shell = environ | {"PATH": f"{BIN}{os.pathsep}{environ['PATH']}"}
+    terminal = Terminal(shlex.split(session[0]), shell | {"NO_COLOR": "1"}, tmp_path)
+    for line in session[1].splitlines():
+        if line.startswith(">"):
+            terminal.type(f"{line.removeprefix('>').strip()}\n")
+        else:
+            terminal.until(line)
+    terminal.type("\n" * 10)
+    assert terminal.end() == (0, f"{tmp_path / 'wine-quality'}\n")
+    _, at_once, plain, _ = blocks("generate.md")
+    asking, answered = plain.replace("PATH_OR_GIT_ADDRESS", str(clone)).splitlines()
+    for name, command in (("a", at_once), ("b", f"{asking} --no-input project_slug=wine-quality"), ("c", answered)):
+        (tmp_path / name).mkdir()
+        run("bash", "-euc", command, environ=shell, cwd=tmp_path / name)
+        assert (tmp_path / name / "wine-quality" / "README.md").is_file()
+
+
+def test_every_command_of_the_handbook_is_run() -> None:
+    """By the tests above; and the last of generating, like the first page's, by those of each problem."""
+    found = {page.name: len(blocks(page.name)) for page in (ROOT / "docs").glob("*.md") if blocks(page.name)}
+    assert found == {"generate.md": 4, "index.md": 1, "live-with.md": 2, "update.md": 3}
+    assert blocks("generate.md")[-1].splitlines() == ["cd wine-quality", "make serve", "make test"]
+    assert blocks("index.md")[0].splitlines() == ["mlapi new", f"cd {SLUG}", "make serve"]

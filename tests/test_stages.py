@@ -122,6 +122,9 @@ def test_trainings_are_recorded_with_a_real_mlflow_server(mlflow: str, folder: P
     )
     assert re.search(r"\b\d+ passed", done.stdout)
     assert "skipped" not in done.stdout
+    page = ("pytest", "tests/docs/test_pages.py", "-k", "with_more and mlflow")
+    done = run(*uv_run, *page, environ=environ | {"TEST_MLFLOW_URL": mlflow}, cwd=folder)
+    assert re.search(r"\b1 passed", done.stdout), done.stdout
     settings = environ | {"IRIS_API_MLFLOW_URL": mlflow.replace("//", "//ann:s3cret@")}
     done = run(*uv_run, SLUG, "train", environ=settings, cwd=folder)
     assert json.loads(done.stdout)["tracking"].startswith(f"{mlflow}/#/experiments/")

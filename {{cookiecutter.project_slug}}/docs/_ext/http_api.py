@@ -1,12 +1,14 @@
 """The HTTP API's reference as Markdown, from the OpenAPI document that the service itself serves."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from project import PACKAGE, Undocumented, load
 from reference import kind, members
+from sphinx.locale import _ as tr
 
 Document = Mapping[str, Any]
 
@@ -22,7 +24,7 @@ def document() -> dict[str, Any]:
 
 def operations(api: Document) -> str:
     """Describe every operation: who may call it, what it takes, what it answers."""
-    parts = []
+    parts = [overview(api)]
     tag = ""
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
@@ -31,6 +33,22 @@ def operations(api: Document) -> str:
                 parts.append(f"## {tag.capitalize()}\n")
             parts.extend(_operation(method.upper(), path, operation, api))
     return "\n".join(parts)
+
+
+def overview(api: Document) -> str:
+    """List the operations, with a link to each."""
+    title, first, second = tr("All operations"), tr("Operation"), tr("What it does")
+    rows = [f"## {title}\n", f"| {first} | {second} |", "|---|---|"]
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            said = _plain(operation.get("description", "")).partition(". ")[0].removesuffix(".")
+            rows.append(f"| [`{method.upper()} {path}`](<project:#{label(method, path)}>) | {said}. |")
+    return "\n".join(rows) + "\n"
+
+
+def label(method: str, path: str) -> str:
+    """Return the name by which a page links to an operation."""
+    return "-".join(["operation", method, *re.findall(r"\w+", path)]).lower()
 
 
 def schemas(api: Document) -> str:
@@ -47,7 +65,7 @@ def schemas(api: Document) -> str:
 def _operation(method: str, path: str, operation: Document, api: Document) -> Iterator[str]:
     if not operation.get("description"):
         raise Undocumented(f"{method} {path} has no docstring: write one in src/{PACKAGE}/api.")
-    yield f"### `{method} {path}`\n\n{_plain(operation['description'])}\n"
+    yield f"({label(method, path)})=\n### `{method} {path}`\n\n{_plain(operation['description'])}\n"
     if "security" not in operation:
         yield "No API key is needed.\n"
     for parameter in operation.get("parameters", []):

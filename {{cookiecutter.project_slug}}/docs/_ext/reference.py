@@ -14,12 +14,30 @@ from project import PACKAGE, Undocumented, load
 from sphinx.locale import _ as tr
 
 
+def subjects() -> dict[str, str]:
+    """Return what settings are about, each subject by the setting that it begins with."""
+    return {
+        "host": tr("Address, certificate, processes"),
+        "require_key": tr("Who may call"),
+        "allowed_hosts": tr("Hosts, proxies, browsers"),
+        "log_format": tr("Log and traces"),
+        "models_dir": tr("Where things are kept"),
+        "cluster_url": tr("Files to score"),
+        "dataset_url": tr("Training"),
+        "refresh_seconds": tr("Serving"),
+        "max_body_bytes": tr("Limits on callers"),
+        "drain_seconds": tr("Stopping, and room on the disks"),
+    }
+
+
 def settings() -> str:
-    """Describe every setting: its variable, type, limits, default and meaning."""
-    module = load("settings")
+    """Describe every setting, by subject: its variable, type, limits, default and meaning."""
+    module, titles = load("settings"), subjects()
     schema = module.Settings.model_json_schema()
     entries, missing = [], []
     for name, about in schema["properties"].items():
+        if name in titles:
+            entries.append(f"## {titles[name]}\n")
         meaning = about.get("description")
         if not meaning:
             missing.append(name)

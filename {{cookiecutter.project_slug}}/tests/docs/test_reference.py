@@ -3,11 +3,15 @@
 import argparse
 import importlib
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 from pydantic import BaseModel
 
 from package_name import errors
@@ -42,6 +46,14 @@ def test_a_setting_without_docstring_is_refused(extension: Writer, monkeypatch: 
         reference.settings()
 
 
+def test_settings_are_told_by_subject_and_each_subject_begins_with_one(extension: Writer) -> None:
+    reference = extension("reference")
+    subjects = reference.subjects()
+    assert [name for name in Settings.model_fields if name in subjects] == list(subjects)
+    assert next(iter(subjects)) == next(iter(Settings.model_fields)), "none stands before the first subject"
+    assert re.findall(r"^## (.*)$", reference.settings(), re.MULTILINE) == list(subjects.values())
+
+
 def test_an_option_without_help_is_refused(extension: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     parser = argparse.ArgumentParser(prog="it", description="Does it.")
     parser.add_argument("--silent")
@@ -68,6 +80,9 @@ def test_every_operation_is_described(extension: Writer) -> None:
     for path, methods in api["paths"].items():
         for method in methods:
             assert f"### `{method.upper()} {path}`" in page
+            label = http_api.label(method, path)
+            assert f"| [`{method.upper()} {path}`](<project:#{label}>) | " in page, "the list of all links to it"
+            assert page.count(f"\n({label})=\n") == 1
 
 
 def test_an_operation_without_docstring_is_refused(extension: Writer) -> None:
@@ -121,3 +136,32 @@ def test_every_test_that_a_threat_is_answered_with_exists() -> None:
     assert len(named) > 15
     for file, name in named:
         assert f"\ndef {name}(" in (PAGES.parent / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_page_that_is_posted_elsewhere_is_told_by_its_title_and_its_first_sentence(
+    language: str, extension: Writer
+) -> None:
+    cards = extension("cards")
+    document = new_document("page")
+    document += nodes.paragraph("", "It tells\nspecies apart. " + "And more. " * 50)
+    app = SimpleNamespace(config=SimpleNamespace(language=language))
+    app.builder = SimpleNamespace(get_target_uri="{}.html".format)
+    context: dict[str, Any] = {"title": "Flowers"}
+    cards.tell(app, "markdown/model", "page.html", context, document)
+    card = context["card"]
+    assert card.title == "Flowers"
+    assert card.description.startswith("It tells species apart. And more.")
+    assert len(card.description) <= cards.LONGEST
+    folder = "" if language == "en" else f"{language}/"
+    assert card.address == f"{cards.ABOUT.documentation}/{folder}markdown/model.html"
+    assert card.picture == f"{cards.ABOUT.documentation}/_static/card.png"
+
+
+def test_the_picture_of_the_card_has_the_size_that_is_asked_for(extension: Writer, tmp_path: Path) -> None:
+    cards = extension("cards")
+    (tmp_path / "_static").mkdir()
+    builder = SimpleNamespace(format="html")
+    cards.draw(SimpleNamespace(builder=builder, config=SimpleNamespace(language="en"), outdir=tmp_path), None)
+    picture = (tmp_path / "_static" / cards.PICTURE).read_bytes()
+    assert struct.unpack(">II", picture[16:24]) == (1200, 630)
