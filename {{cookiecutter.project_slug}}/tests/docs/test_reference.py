@@ -144,14 +144,14 @@ def test_a_page_that_is_posted_elsewhere_is_told_by_its_title_and_its_first_sent
 ) -> None:
     cards = extension("cards")
     document = new_document("page")
-    document += nodes.paragraph("", "It tells\nspecies apart. " + "And more. " * 50)
+    document += nodes.paragraph("", "It answers\nmuch. " + "And more. " * 50)
     app = SimpleNamespace(config=SimpleNamespace(language=language))
     app.builder = SimpleNamespace(get_target_uri="{}.html".format)
-    context: dict[str, Any] = {"title": "Flowers"}
+    context: dict[str, Any] = {"title": "A page"}
     cards.tell(app, "markdown/model", "page.html", context, document)
     card = context["card"]
-    assert card.title == "Flowers"
-    assert card.description.startswith("It tells species apart. And more.")
+    assert card.title == "A page"
+    assert card.description.startswith("It answers much. And more.")
     assert len(card.description) <= cards.LONGEST
     folder = "" if language == "en" else f"{language}/"
     assert card.address == f"{cards.ABOUT.documentation}/{folder}markdown/model.html"
