@@ -24,12 +24,14 @@ SHARED = re.compile(r"^uv\.lock$|/static/")
 # those that train, serve and answer as a whole.
 SAME_FOR_ALL = (
     "test_batch",
+    "test_certificates",
     "test_connection",
     "test_faults",
     "test_keys",
     "test_lease",
     "test_lines",
     "test_logs",
+    "test_processes",
     "test_quota",
     "test_server",
     "test_settings",

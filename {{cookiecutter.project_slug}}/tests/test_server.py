@@ -14,21 +14,17 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from package_name import server, tls
 from package_name.ml import Model
 from package_name.settings import PREFIX, Settings
 
-from rig.service import PACKAGE, ROW, Service, serving, wait_for
+from rig.service import PACKAGE, ROW, serving, wait_for
 
 
 def test_the_whole_way_train_serve_predict_retrain_and_roll_back(tmp_path: Path) -> None:
@@ -214,195 +210,3 @@ def test_a_public_address_is_served_once_there_is_a_key(trained: Settings, tmp_p
         service.client.headers["X-API-Key"] = made.stdout.strip()
         assert service.predict()["version"] == "1"
         assert "-H 'X-API-Key: YOUR-KEY'" in service.log
-
-
-def shown(service: Service) -> str:
-    return ssl.get_server_certificate(("127.0.0.1", service.port))
-
-
-def test_every_process_shows_a_new_certificate_without_a_restart_and_keeps_it_when_the_next_is_broken(
-    trained: Settings, tmp_path: Path
-) -> None:
-    """Checklist 30."""
-    files = certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-
-    def put(name: str) -> str:
-        for source, place in zip(tls.self_signed(tmp_path / name), files, strict=True):
-            replacement = place.with_suffix(".new")
-            shutil.copyfile(source, replacement)
-            replacement.replace(place)
-        return certificate.read_text()
-
-    old = put("old")
-    variables = {"MODELS_DIR": str(trained.models_dir), "TLS_CERTFILE": str(certificate), "TLS_KEYFILE": str(key)}
-    with serving(tmp_path / "service", "--no-worker", "--workers", "2", **variables) as service:
-        wait_for(lambda: service.log.count("startup complete") == 2, "both processes to be there")
-        assert {shown(service) for _ in range(20)} == {old}
-        service.predict()  # on a connection that lives on
-        new = put("new")
-        wait_for(lambda: service.log.count("are shown the new certificate") == 2, "both processes to load it")
-        assert {shown(service) for _ in range(20)} == {new}
-        service.predict()
-        certificate.write_text("broken")
-        wait_for(lambda: service.log.count("the new certificate is refused") == 2, "both processes to refuse")
-        assert {shown(service) for _ in range(20)} == {new}
-        measured = service.client.get("/metrics").text
-        for result in ("replaced", "refused"):
-            assert f'certificates_loaded_total{{result="{result}"}} ' in measured
-
-
-def identify(authority: Path, client: Path) -> None:
-    """Make an authority, and a client's certificate with its key that the authority signed."""
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("authority", "client")]
-    for path, name, key, is_authority in zip((authority, client), names, keys, (True, False), strict=True):
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(names[0])
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(datetime.now(UTC) - timedelta(minutes=5))
-            .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .sign(keys[0], hashes.SHA256())
-        )
-        pem = serialization.Encoding.PEM
-        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        path.write_bytes(certificate.public_bytes(pem) + private)
-
-
-def test_clients_need_a_certificate_where_an_authority_for_them_is_set(trained: Settings, tmp_path: Path) -> None:
-    directory, stranger = tmp_path / "service", tmp_path / "stranger.pem"
-    directory.mkdir()
-    identify(tmp_path / "authority.pem", directory / "client.pem")
-    identify(tmp_path / "another.pem", stranger)
-    variables = {"MODELS_DIR": str(trained.models_dir), "TLS_CLIENT_CA_FILE": str(tmp_path / "authority.pem")}
-    with serving(directory, "--no-worker", **variables) as service:
-        service.predict()
-        for shows in (None, stranger):
-            context = ssl.create_default_context(cafile=service.certificate)
-            if shows is not None:
-                context.load_cert_chain(shows)
-            with httpx2.Client(base_url=service.url, verify=context) as client, pytest.raises(httpx2.TransportError):
-                client.get("/health/live")
-
-
-def test_an_unusable_authority_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "empty.pem").touch()
-    for name, reason in (("empty.pem", "no certificates in PEM"), ("none.pem", "No such file or directory")):
-        variables = os.environ | {f"{PREFIX}TLS_CLIENT_CA_FILE": name}
-        command = [sys.executable, "-m", PACKAGE, "serve", "--no-worker", "--port", "0"]
-        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)  # noqa: S603
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1].endswith(f"{name} cannot be used: {reason}.")
-
-
-def children(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Return the serving processes of a service that has several."""
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed}
-    return [pid for pid, command in commands.items() if b"spawn_main" in command]
-
-
-def is_alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
-def is_refused(service: Service) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", service.port)) != 0
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_request_in_flight_is_answered_when_the_service_is_told_to_stop(
-    trained: Settings, tmp_path: Path, workers: str
-) -> None:
-    """Checklist 40."""
-    models = {"MODELS_DIR": str(trained.models_dir)}
-    body = json.dumps({"data": [ROW]}).encode()
-    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-    with serving(tmp_path / "service", "--no-worker", "--workers", workers, **models) as service:
-        serving_processes = children(service.process)
-        context = ssl.create_default_context(cafile=service.certificate)
-        plain = socket.create_connection(("127.0.0.1", service.port), timeout=30)
-        with context.wrap_socket(plain, server_hostname="localhost") as secure:
-            secure.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body[:5])
-            service.process.terminate()
-            wait_for(lambda: is_refused(service), "the service to stop listening")
-            secure.sendall(body[5:])
-            answer = b""
-            while more := secure.recv(65536):
-                answer += more
-        assert answer.startswith(b"HTTP/1.1 200 OK")
-        assert service.process.wait(30) == 0
-        assert len(serving_processes) == (0 if workers == "1" else 2)
-        assert not any(map(is_alive, serving_processes))
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_draining_service_is_not_ready_but_answers_until_it_stops(
-    trained: Settings, tmp_path: Path, workers: str
-) -> None:
-    """Checklist 40."""
-    variables = {"MODELS_DIR": str(trained.models_dir), "DRAIN_SECONDS": "3"}
-    with serving(tmp_path / "service", "--no-worker", "--workers", workers, **variables) as service:
-        service.process.terminate()
-
-        def readiness() -> httpx2.Response:
-            with httpx2.Client(base_url=service.url, verify=False) as fresh:
-                return fresh.get("/health/ready")
-
-        wait_for(lambda: readiness().status_code == 503, "the service not to be ready")
-        assert readiness().json()["title"] == "Stopping"
-        assert service.predict()["version"] == "1"
-        assert service.client.get("/health/live").status_code == 200
-        assert service.process.wait(30) == 0
-
-
-def test_a_second_signal_ends_the_draining(trained: Settings, tmp_path: Path) -> None:
-    variables = {"MODELS_DIR": str(trained.models_dir), "DRAIN_SECONDS": "3600"}
-    with serving(tmp_path / "service", "--no-worker", **variables) as service:
-        service.process.terminate()
-        wait_for(lambda: not service.is_ready(), "the service not to be ready")
-        service.process.terminate()
-        assert service.process.wait(30) == 0
-
-
-def test_a_serving_process_that_is_killed_is_replaced_while_the_others_answer(
-    trained: Settings, tmp_path: Path
-) -> None:
-    """Checklist 40."""
-    models = {"MODELS_DIR": str(trained.models_dir)}
-    with serving(tmp_path / "service", "--no-worker", "--workers", "2", **models) as service:
-        before = wait_for(lambda: len(found := children(service.process)) == 2 and found, "two processes")
-        os.kill(before[0], signal.SIGKILL)
-
-        def replaced() -> bool:
-            with httpx2.Client(base_url=service.url, verify=False) as fresh:
-                assert fresh.post("/predict", json={"data": [ROW]}).status_code == 200
-            found = children(service.process)
-            return len(found) == 2 and before[0] not in found
-
-        wait_for(replaced, "another process in its place")
-        service.process.terminate()
-        assert service.process.wait(30) == 0
-
-
-def test_the_metrics_of_several_processes_are_one(trained: Settings, tmp_path: Path) -> None:
-    models = {"MODELS_DIR": str(trained.models_dir)}
-    with serving(tmp_path / "service", "--no-worker", "--workers", "2", **models) as service:
-        for _ in range(40):
-            httpx2.post(f"{service.url}/predict", json={"data": [ROW]}, verify=service.context).raise_for_status()
-        text = service.client.get("/metrics").text
-        assert 'predicted_rows_total{version="1"} 40.0' in text
-        wait_for(lambda: service.client.get("/metrics").text.count("\nserving_version{") == 2, "both processes")
-        killed = int(re.findall(r'serving_version{pid="(\d+)"}', service.client.get("/metrics").text)[0])
-        os.kill(killed, signal.SIGKILL)
-        wait_for(lambda: f'pid="{killed}"' not in metrics_of(service), "the dead process to be forgotten")
-        assert 'predicted_rows_total{version="1"} 40.0' in metrics_of(service)
-
-
-def metrics_of(service: Service) -> str:
-    """Ask on a connection of its own: the one before may have ended with its process."""
-    return httpx2.get(f"{service.url}/metrics", verify=service.context).text
