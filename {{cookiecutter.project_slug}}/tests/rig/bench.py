@@ -23,7 +23,7 @@ PATIENCE = 60
 
 T = TypeVar("T")
 
-FAKE_TRAINING = Path(__file__).parent / "jobs" / "fake_training"
+FAKE_TRAINING = Path(__file__).parents[1] / "jobs" / "fake_training"
 
 
 class Bench:
