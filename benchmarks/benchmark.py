@@ -266,8 +266,6 @@ class Benchmark:
             self.base()
         if "scaling" in parts:
             self.scaling()
-        if "training" in parts:
-            self.while_training()
         if "starts" in parts:
             https = field.service_over_https(project)
             beside = replace(field.service_over_https(project, with_worker=True), name="service over HTTPS, and worker")
@@ -275,3 +273,5 @@ class Benchmark:
                 self.started(contender)
         if "peers" in parts:
             self.peers(environments, names)
+        if "training" in parts:
+            self.while_training()  # last: what it trains may serve from then on, and answer otherwise
