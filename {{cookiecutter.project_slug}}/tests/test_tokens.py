@@ -1,8 +1,4 @@
 import asyncio
-import base64
-import hashlib
-import hmac
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -24,7 +20,7 @@ from package_name.server import Refused, check_access
 from package_name.settings import Settings
 from package_name.tokens import Issuer
 
-from rig.issuer import RSA, Server, issuing, public
+from rig.issuer import RSA, Server, issuing, public, raw
 
 AUDIENCE = "the-service"
 OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -52,14 +48,6 @@ def claims(server: Server, **changes: Any) -> dict[str, Any]:
 
 def token(server: Server, key: Any = RSA, algorithm: str = "RS256", kid: str | None = "rsa", **changes: Any) -> str:
     return jwt.encode(claims(server, **changes), key, algorithm, headers={"kid": kid} if kid else None)
-
-
-def raw(header: dict[str, Any], payload: Any, secret: bytes = b"") -> str:
-    """Return a token as no library would write it, signed with HMAC if there is a secret."""
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, payload)]
-    signed = b".".join(parts)
-    signature = hmac.digest(secret, signed, hashlib.sha256) if secret else b""
-    return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
 
 
 def caller(issuer: Issuer, *given: str) -> Caller:

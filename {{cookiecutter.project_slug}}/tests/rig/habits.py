@@ -78,6 +78,14 @@ async def _farewell(client: Client) -> Farewell:
     return Farewell(now - client.began, now - started, answer)
 
 
+async def _dripped(client: Client, content: bytes) -> Farewell:
+    """Send a little at a time until sent away."""
+    dripping = asyncio.create_task(client.drip(content))
+    farewell = await _farewell(client)
+    await dripping
+    return farewell
+
+
 async def silent_tcp(service: Service) -> Farewell:
     return await _farewell(await Client.connect(service, secure=False))
 
@@ -94,29 +102,20 @@ async def silent_tls(service: Service) -> Farewell:
 
 async def slow_head(service: Service) -> Farewell:
     client = await Client.connect(service)
-    dripping = asyncio.create_task(client.drip(b"GET / HTTP/1.1\r\nX-Slow: " + b"a" * 1000))
-    farewell = await _farewell(client)
-    await dripping
-    return farewell
+    return await _dripped(client, b"GET / HTTP/1.1\r\nX-Slow: " + b"a" * 1000)
 
 
 async def slow_body(service: Service) -> Farewell:
     client = await Client.connect(service)
     await client.send(HEAD % 1000)
-    dripping = asyncio.create_task(client.drip(b" " * 1000))
-    farewell = await _farewell(client)
-    await dripping
-    return farewell
+    return await _dripped(client, b" " * 1000)
 
 
 async def slow_second_head(service: Service) -> Farewell:
     client = await Client.connect(service)
     await client.send(GET)
     await client.reader.readuntil(b"}")
-    dripping = asyncio.create_task(client.drip(GET * 100))
-    farewell = await _farewell(client)
-    await dripping
-    return farewell
+    return await _dripped(client, GET * 100)
 
 
 async def idle(service: Service) -> Farewell:
