@@ -215,7 +215,7 @@ def wait_for_port(log: Path) -> int:
     """Return the port once the service says it, and a moment later, when it is ready."""
     for _ in range(600):
         found = re.search(r"serves https://localhost:(\d+)", log.read_text())
-        if found and log.read_text().count("version 2 serves") == 2:  # noqa: PLR2004 - both processes
+        if found and log.read_text().count("startup complete") == 2:  # noqa: PLR2004 - both processes
             return int(found[1])
         time.sleep(0.1)
     raise SystemExit(log.read_text())

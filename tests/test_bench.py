@@ -90,3 +90,16 @@ def test_a_tiny_run_measures_four_contenders_and_writes_table_plot_and_figures(
     assert all(one["rate"] > 0 and one["cpu"] > 0 and one["wrong"] == 0 for one in found["results"])
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert "<td>service</td>" in (tmp_path / "bench.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.full
+def test_a_short_soak_has_everybody_answered_and_writes_what_it_saw(
+    installed: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    soak = (installed / ".venv/bin/python", ROOT / "benchmarks/soak.py", "--minutes", "0.1", "--output", tmp_path)
+    run(*soak, environ=environ, cwd=installed, expect=None)  # what warms up grows, so this may end with 1
+    found = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
+    assert {"POST /predict 200", "POST /predict 422", "GET /no/such/page 404"} <= set(found["answers"])
+    assert not [name for name in found["answers"] if name[-3] == "5"]
+    assert (found["exit_code"], found["tracebacks"]) == (0, 0)
+    assert all(sample["memory_mb"] > 0 for sample in found["samples"])
