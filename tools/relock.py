@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "{{cookiecutter.project_slug}}" / "uv.lock"
 HOOK = ROOT / "hooks" / "pre_gen_project.py"
 PLACEHOLDER = "{{ cookiecutter.project_slug }}"
+# Some indexes tell the size of a file and some do not; the hash is what an installation checks.
+SIZE = re.compile(r", size = [0-9]+(?=[, ])")
 REGISTRY = re.compile(r'registry = "(.*?)"')
 WIDTH = 116
 INSTALLED = "import importlib.metadata as m; print(*m.packages_distributions())"
@@ -77,7 +79,7 @@ def run(*command: str, cwd: Path) -> None:
 
 
 def for_template(lock: str, slug: str) -> str:
-    """Return a project's lock as the template's, with the project's name left open.
+    """Return a project's lock as the template's: the project's name left open, the same whichever index answered.
 
     Raises Refused when it names a file of this machine or another index than PyPI: others could not install from it.
     """
@@ -93,7 +95,7 @@ def for_template(lock: str, slug: str) -> str:
     opened, count = re.subn(rf'(?m)^name = "{re.escape(slug)}"$', f'name = "{PLACEHOLDER}"', lock)
     if count != 1:
         raise Refused(f"the lock names {slug} {count} times, and once is expected")
-    return opened
+    return SIZE.sub("", opened)
 
 
 def distributions(lock: str) -> set[str]:
