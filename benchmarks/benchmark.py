@@ -76,9 +76,9 @@ class Benchmark:
         with running(field.service(self.project), self.port(), self.project.folder) as it:
             for count in ROWS:
                 rows = load.rows(count)
-                body = self.body(it.contender, count)
-                answer = it.post(it.contender.path, it.contender.body(rows))
-                (self._answers / f"{body.stat().st_size}.json").write_bytes(answer)
+                body = it.contender.body(rows)
+                answer = it.post(it.contender.path, body)
+                (self._answers / f"{len(json.dumps(body))}.json").write_bytes(answer)
                 self._expected[count] = json.loads(answer)["prediction"]
         self._confirm()
 
@@ -106,10 +106,10 @@ class Benchmark:
         return self._port
 
     def body(self, contender: Contender, count: int) -> Path:
-        """Return the file with the body that asks a contender for so many rows."""
-        content = json.dumps(contender.body(load.rows(count)))
-        path = self._bodies / f"{contender.name.replace(' ', '-').replace('/', '-')}-{count}.json"
-        path.write_text(content, encoding="utf-8")
+        """Return the file with the bodies that ask a contender for so many rows, one a line and all of one size."""
+        content = [json.dumps(contender.body(load.rows(count, number))) for number in range(load.DIFFERENT)]
+        path = self._bodies / f"{contender.name.replace(' ', '-').replace('/', '-')}-{count}.jsonl"
+        path.write_text("\n".join(content) + "\n", encoding="utf-8")
         return path
 
     def check(self, it: Running, count: int) -> None:

@@ -1,7 +1,17 @@
--- Has wrk post the file that BODY names, and print what it counted as one line of JSON.
-wrk.method = "POST"
-wrk.body = io.open(os.getenv("BODY")):read("*a")
-wrk.headers["Content-Type"] = os.getenv("TYPE") or "application/json"
+-- Has wrk post the lines of the file that BODY names in turn, and print what it counted as one line of JSON.
+local headers = { ["Content-Type"] = os.getenv("TYPE") or "application/json" }
+local requests, last = {}, 0
+
+init = function(arguments)
+  for body in io.lines(os.getenv("BODY")) do
+    requests[#requests + 1] = wrk.format("POST", nil, headers, body)
+  end
+end
+
+request = function()
+  last = last % #requests + 1
+  return requests[last]
+end
 
 done = function(summary, latency)
   local wrong = summary.errors
