@@ -68,10 +68,10 @@ def reference() -> dict[str, Any]:
     return {name: histogram(values) for name, values in seen.items()} | {PREDICTION: histogram(data.y)}
 
 
-def test_several_processes_add_up_and_a_restart_loses_nothing(tallies: Tallies) -> None:
+def test_several_processes_add_up_and_a_restart_loses_nothing(tallies: Tallies, tmp_path: Path) -> None:
     data = Model.dataset()
     for _ in range(2):
-        watch = tallies.watch("1", reference())
+        watch = Tallies(tmp_path / "drift", 7).watch("1", reference())
         watch.see(data.X, data.y)
         watch.flush()
         watch.see(data.X[:5], data.y[:5])
@@ -82,6 +82,16 @@ def test_several_processes_add_up_and_a_restart_loses_nothing(tallies: Tallies) 
     assert [one.name for one in found] == NAMES
     assert {one.counted for one in found} == {2 * (len(data.y) + 5)}
     assert all(one.counted == 0 for one in tallies.drift("2", reference()))
+
+
+def test_a_version_that_comes_back_goes_on_in_the_same_file(tallies: Tallies, tmp_path: Path) -> None:
+    data = Model.dataset()
+    for _ in range(3):
+        watch = tallies.watch("1", reference())
+        watch.see(data.X, data.y)
+        watch.flush()
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+    assert tallies.drift("1", reference())[0].counted == 3 * len(data.y)
 
 
 def test_only_counts_are_written_and_no_value(tallies: Tallies, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from package_name.errors import IncompatibleModelVersion
 from package_name.ml import Model
+from package_name.monitoring.drift import Tallies
 from package_name.serving import champion
 from package_name.serving.champion import Champion, load, promote
 from package_name.serving.registry import Registry
@@ -92,6 +93,21 @@ def test_a_version_for_the_same_features_in_another_order_is_not_loaded(registry
 def test_another_wording_of_what_a_feature_means_keeps_a_version_in_service(registry: Registry) -> None:
     rewrite_features(registry, lambda features: {name: {**one, "description": "new"} for name, one in features.items()})
     assert load(registry, "1", 10**9).version == "1"
+
+
+def test_versions_that_come_and_go_are_counted_each_in_one_file(registry: Registry, tmp_path: Path) -> None:
+    held = Champion(registry, 10**9, Tallies(tmp_path / "drift", 7))
+    X = Model.Features.matrix([Model.Features.example().values()])
+    for turn in range(6):
+        registry.promote("12"[turn % 2])
+        held.refresh()
+        assert held.served is not None
+        held.served.seen(X, held.served.answer(X))
+        if turn % 3:  # so that a version comes back before it was written, and after
+            held.flush()
+    held.flush()
+    assert len(list((tmp_path / "drift").rglob("*.json"))) == 2
+    assert {one.counted for one in held.drift()} == {3}
 
 
 def test_without_a_champion_nothing_serves(tmp_path: Path) -> None:

@@ -73,11 +73,11 @@ class Drift:
 class Watch:
     """Counts the rows that a version predicts. `see` costs next to nothing; `flush` does the work, in any thread."""
 
-    def __init__(self, reference: Mapping[str, Histogram], directory: Path) -> None:
-        """Count against the reference of a version, in files in its directory."""
+    def __init__(self, reference: Mapping[str, Histogram], directory: Path, name: str) -> None:
+        """Count against the reference of a version, in files of this name in its directory, from where they are."""
         self._reference = reference
         self._directory = directory
-        self._name = uuid.uuid4().hex[:12]
+        self._name = name
         example = Model.Features.matrix([Model.Features.example().values()])
         self._names = tuple(measures(Model.Features, example))
         # Numbers in arrays that are there already: an object for each request would take ten times the memory.
@@ -87,6 +87,12 @@ class Watch:
         self._lock = threading.Lock()
         self._day = _today()
         self._counts = {name: np.zeros(len(one["counts"]) + 1, dtype=np.int64) for name, one in reference.items()}
+        if self._path.exists():  # this process has served the version before
+            self._counts = {name: np.array(counts) for name, counts in json.loads(self._path.read_bytes()).items()}
+
+    @property
+    def _path(self) -> Path:
+        return self._directory / f"{self._day}.{self._name}.json"
 
     def see(self, X: NDArray[Any], prediction: NDArray[Any]) -> None:
         """Note rows that were predicted, to be counted later; shapes (rows, features) and (rows,)."""
@@ -125,7 +131,7 @@ class Watch:
                 self._counts[name] += count(seen[name], one)
         self._directory.mkdir(parents=True, exist_ok=True)
         content = json.dumps({name: counts.tolist() for name, counts in self._counts.items()})
-        write_durably(self._directory / f"{self._day}.{self._name}.json", content.encode())
+        write_durably(self._path, content.encode())
 
 
 def count(values: NDArray[np.float64], reference: Histogram) -> NDArray[np.int64]:
@@ -136,11 +142,15 @@ def count(values: NDArray[np.float64], reference: Histogram) -> NDArray[np.int64
 
 
 class Tallies:
-    """What all processes counted, kept in a directory: for each version a file per day and process."""
+    """What all processes counted, kept in a directory: for each version a file per day and process.
+
+    However often a process loads a version: the files are read at each scrape, so there must be few.
+    """
 
     def __init__(self, directory: Path, days: int) -> None:
         """Keep counts of the last `days`, today being one of them."""
         self._directory = directory
+        self._name = uuid.uuid4().hex[:12]
         self.days = days
 
     def watch(self, version: str, reference: Mapping[str, Histogram]) -> Watch:
@@ -148,7 +158,7 @@ class Tallies:
         for path in self._directory.glob("*/*.json"):
             if not _within(path, self.days):
                 path.unlink(missing_ok=True)
-        return Watch(reference, self._directory / version)
+        return Watch(reference, self._directory / version, self._name)
 
     def drift(self, version: str, reference: Mapping[str, Histogram], days: int | None = None) -> list[Drift]:
         """Compare what a version predicted in the last `days` with its training."""

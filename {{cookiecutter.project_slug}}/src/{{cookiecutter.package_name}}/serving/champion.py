@@ -135,7 +135,7 @@ class Champion:
         self._registry = registry
         self._max_bytes = max_bytes
         self._tallies = tallies
-        self._watches: list[Watch] = []
+        self._watches: dict[str, Watch] = {}
         self._seen: tuple[int, int] | None = None
         self._complaint = ""
 
@@ -177,8 +177,11 @@ class Champion:
         """Let a version count what it predicts."""
         if self._tallies is None:
             return served
-        self._watches.append(self._tallies.watch(served.version, self._registry.manifest(served.version).reference))
-        return replace(served, watch=self._watches[-1])
+        watch = self._watches.get(served.version)
+        if watch is None:
+            watch = self._tallies.watch(served.version, self._registry.manifest(served.version).reference)
+            self._watches[served.version] = watch
+        return replace(served, watch=watch)
 
     def drift(self) -> list[Drift]:
         """Compare what the version that serves predicted lately with its training; nothing if none serves."""
@@ -191,8 +194,8 @@ class Champion:
         watches, serving = self._watches, (self.served, self.canary, self.shadow)
         current = [version.watch for version in serving if version is not None]
         # A version that was replaced may still answer requests that began with it.
-        self._watches = [watch for watch in watches if watch in current or watch.waits]
-        for watch in watches:
+        self._watches = {version: watch for version, watch in watches.items() if watch in current or watch.waits}
+        for watch in watches.values():
             try:
                 watch.flush()
             except OSError as error:
