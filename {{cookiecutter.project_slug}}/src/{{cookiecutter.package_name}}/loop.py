@@ -63,7 +63,7 @@ class Config(uvicorn.Config):
         """Load what is configured; called by uvicorn in the serving process, in its running loop."""
         self.certificate = Certificate(Path(self.ssl_certfile or ""), Path(self.ssl_keyfile or ""))
         super().load()
-        metrics: Metrics = import_from_string(str(self.app)).state.services.metrics
+        metrics: Metrics = import_from_string(str(self.app)).services.metrics
         self._connections.count = lambda reason: metrics.connections.labels(reason).inc()
         self.certificate.count = lambda result: metrics.certificates.labels(result).inc()
         if self.ssl is not None:

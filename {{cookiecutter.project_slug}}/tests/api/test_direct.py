@@ -1,10 +1,14 @@
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
+from starlette.types import ASGIApp
 
-from package_name.api.direct import DirectRoute
+from package_name.api.direct import DirectRoute, Shortcut
 
 
 async def only_ann(request: Request) -> None:
@@ -17,19 +21,45 @@ async def hello(request: Request) -> Response:
     return Response(await request.body(), media_type="text/plain")
 
 
-def application(guard: Any = only_ann) -> FastAPI:
+def application(guard: Any = only_ann, path: str = "/hello") -> FastAPI:
     app = FastAPI()
     guards = [Depends(guard)] if guard else []
-    app.router.add_api_route("/hello", hello, methods=["POST"], dependencies=guards, route_class_override=DirectRoute)
+    app.router.add_api_route(path, hello, methods=["POST"], dependencies=guards, route_class_override=DirectRoute)
     return app
 
 
-def test_the_endpoint_answers_those_whom_the_guard_lets_pass() -> None:
-    with TestClient(application()) as client:
-        assert client.post("/hello", content="you").status_code == 403
-        answer = client.post("/hello", content="you", headers={"X-Name": "ann"})
-        assert (answer.status_code, answer.text) == (200, "you")
-        assert client.get("/hello").status_code == 405
+def by_the_shortcut() -> ASGIApp:
+    return Shortcut(PlainTextResponse("the long way"), application())
+
+
+@pytest.mark.parametrize("way", [application, by_the_shortcut])
+def test_the_endpoint_answers_those_whom_the_guard_lets_pass(way: Callable[[], ASGIApp]) -> None:
+    client = TestClient(way())
+    assert client.post("/hello", content="you").status_code == 403
+    answer = client.post("/hello", content="you", headers={"X-Name": "ann"})
+    assert (answer.status_code, answer.text) == (200, "you")
+
+
+def test_other_methods_and_paths_are_left_to_the_router() -> None:
+    client = TestClient(application())
+    assert (client.get("/hello").status_code, client.post("/elsewhere").status_code) == (405, 404)
+    client = TestClient(by_the_shortcut())
+    assert {client.get("/hello").text, client.post("/elsewhere").text} == {"the long way"}
+
+
+async def falls(request: Request) -> None:
+    raise ArithmeticError(request.method)
+
+
+async def stumbles(_: Request) -> None:
+    raise RequestValidationError([])
+
+
+def test_an_error_is_for_its_handler_and_raised_if_it_has_none() -> None:
+    nobody = PlainTextResponse("the long way")
+    assert TestClient(Shortcut(nobody, application(stumbles))).post("/hello").status_code == 422
+    with pytest.raises(ArithmeticError):
+        TestClient(Shortcut(nobody, application(falls))).post("/hello")
 
 
 def test_openapi_describes_it_like_any_other() -> None:
@@ -43,6 +73,11 @@ async def asks_for_a_header(x_name: Annotated[str, Header()]) -> str:
 
 def blocks(request: Request) -> str:
     return request.method
+
+
+def test_a_path_with_parameters_is_refused() -> None:
+    with pytest.raises(TypeError, match="no parameters"):
+        application(path="/hello/{name}")
 
 
 @pytest.mark.parametrize("guard", [None, asks_for_a_header, blocks])

@@ -193,7 +193,7 @@ def test_the_documentation_page_runs_its_own_script_alone(client: TestClient) ->
 
 def counted(app: FastAPI) -> dict[tuple[str, str, str], float]:
     """Return how many requests are counted, by method, route and status."""
-    found = app.state.services.metrics.requests.collect()
+    found = app.services.metrics.requests.collect()
     return {
         (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
         for family in found

@@ -43,7 +43,7 @@ def with_constant_model(app: FastAPI, client: TestClient, constant: Callable[...
 @contextmanager
 def instead(app: FastAPI, _client: TestClient, version: Served) -> Iterator[None]:
     """Let a version serve; a client must be there, because it starts the application, which loads its own."""
-    champion = app.state.services.champion
+    champion = app.services.champion
     with patch.object(champion, "served", version):
         yield
 

@@ -145,7 +145,7 @@ def test_processes_count_together_in_redis_and_alone_without(
 
 
 def faults(client: TestClient) -> float:
-    (sample,) = client.app.state.services.metrics.uncounted.collect()[0].samples[:1]  # type: ignore[attr-defined]
+    (sample,) = client.app.services.metrics.uncounted.collect()[0].samples[:1]  # type: ignore[attr-defined]
     return float(sample.value)
 
 

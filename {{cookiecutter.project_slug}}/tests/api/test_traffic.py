@@ -23,7 +23,7 @@ def client(trained: Settings, tmp_path: Path) -> Iterator[TestClient]:
 
 
 def refresh(client: Any) -> None:
-    client.app.state.services.champion.refresh()
+    client.app.services.champion.refresh()
 
 
 def test_a_canary_answers_its_share_and_says_so(client: TestClient, rows: list[list[Any]]) -> None:
@@ -41,7 +41,7 @@ def test_a_shadow_is_compared_and_answers_nobody(client: TestClient, rows: list[
     assert client.put("/traffic/shadow?version=2").json()["shadow"] == "2"
     refresh(client)
     assert {client.post("/predict", json={"data": rows}).json()["version"] for _ in range(20)} == {"1"}
-    services: Any = client.app.state.services  # type: ignore[attr-defined]
+    services: Any = client.app.services  # type: ignore[attr-defined]
     services.shadow.close()
     metrics = client.get("/metrics").text
     assert 'shadow_rows_total{version="2"} 20.0' in metrics

@@ -30,6 +30,7 @@ from . import auth, batches, docs, health, jobs, methods, metrics, models, predi
 from .compression import Compression
 from .concurrency import Concurrency
 from .dependencies import Services
+from .direct import Shortcut
 from .drain import Drain
 from .envelope import Envelope
 from .limits import BodyLimit
@@ -61,11 +62,18 @@ ROUTERS = tuple(one.router for one in (health, jobs, batches, results, models, t
 class Service(FastAPI):
     """An application whose OpenAPI document also holds the models that are read and written beside FastAPI."""
 
+    services: Services
+    """What stands behind the endpoints."""
+    traces: "TracerProvider | None"
+    """What makes traces, if any are made."""
+    access_log: AccessLog | None = None
+    """What writes a line for each request, if anything does."""
+
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
         if self.openapi_schema is None:
             self.openapi_schema = super().openapi()
-            self.openapi_schema["components"]["schemas"] |= _components(self.state.services.settings)
+            self.openapi_schema["components"]["schemas"] |= _components(self.services.settings)
             self.openapi_schema["components"]["securitySchemes"] = jsonable_encoder(
                 {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
             )
@@ -79,7 +87,7 @@ class Service(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> Service:
     """Return the service as these settings describe it."""
     registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
     champion = Champion(registry, settings.max_model_bytes, Tallies(settings.data_dir / "drift", settings.drift_days))
@@ -113,8 +121,10 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         responses=problems.documented(BadRequest, RequestTimeout, HeadTooLarge, ServiceError, Unavailable),
     )
-    app.state.services = services
-    app.state.traces = traces
+    app.services = services
+    app.traces = traces
+    if traces is None:  # FastAPI tells a trace the route where its router finds it
+        app.add_middleware(Shortcut, application=app)
     app.add_middleware(
         BodyLimit, max_bytes=settings.max_body_bytes, max_bytes_at={"/batches": settings.max_upload_bytes}
     )
@@ -159,7 +169,7 @@ def _quotas(settings: Settings, measured: Metrics) -> "Quotas | None":
     return Quotas(settings, measured.uncounted.inc)
 
 
-def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _wrap(app: Service, settings: Settings, metrics: Metrics) -> None:
     """Put around the application what concerns every answer; the last added is the outermost."""
     app.add_middleware(Compression, over_bytes=settings.compress_over_bytes)
     if settings.cors_origins:
@@ -186,18 +196,17 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
                 "X-Request-ID",
             ],
         )
-    app.state.access_log = None
     if settings.access_log and settings.log_level in {"debug", "info"}:
-        app.state.access_log = AccessLog(metrics.unlogged.inc, as_json=settings.log_format == "json")
-    app.add_middleware(Envelope, settings=settings, metrics=metrics, log=app.state.access_log)
+        app.access_log = AccessLog(metrics.unlogged.inc, as_json=settings.log_format == "json")
+    app.add_middleware(Envelope, settings=settings, metrics=metrics, log=app.access_log)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: Service) -> AsyncIterator[None]:
     """Load the champion, then follow it for as long as the application runs."""
-    services: Services = app.state.services
+    services = app.services
     services.drain.install()
     if not services.settings.needs_key:
         log.warning("no credential is asked for: every program on this machine may call, and no other machine")
@@ -220,10 +229,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.jobs.close()
         if services.quotas is not None:
             await services.quotas.close()
-        if app.state.access_log is not None:
-            await app.state.access_log.close()
-        if app.state.traces is not None:
-            await asyncio.to_thread(app.state.traces.shutdown)  # which sends what is left
+        if app.access_log is not None:
+            await app.access_log.close()
+        if app.traces is not None:
+            await asyncio.to_thread(app.traces.shutdown)  # which sends what is left
 
 
 async def _measure(services: Services) -> None:

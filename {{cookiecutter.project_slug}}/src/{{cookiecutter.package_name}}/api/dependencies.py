@@ -31,7 +31,7 @@ NOT_READY = "No model version serves yet. Train one: POST /train, or `make train
 
 @dataclass(frozen=True)
 class Services:
-    """What stands behind the endpoints; `create_app` puts it on `app.state`."""
+    """What stands behind the endpoints; the application holds it."""
 
     settings: Settings
     """How the service runs."""
@@ -63,7 +63,7 @@ class Services:
 
 def services(request: Request) -> Services:
     """Return what stands behind the endpoints."""
-    found: Services = request.app.state.services
+    found: Services = request.scope["app"].services
     return found
 
 

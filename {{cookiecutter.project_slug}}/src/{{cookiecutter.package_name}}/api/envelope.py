@@ -149,8 +149,9 @@ class Answer:
 
     def _complete(self, headers: Iterable[Header]) -> list[Header]:
         own = list(headers)
-        names = {name for name, _ in own}
-        missing = [header for name, header in DEFAULTS.items() if name not in names]
+        missing: Iterable[Header] = DEFAULTS.values()
+        if any(name in DEFAULTS for name, _ in own):
+            missing = [header for name, header in DEFAULTS.items() if name not in dict(own)]
         return [*own, *missing, *self._headers, *self.scope["state"].get("headers", ())]
 
     async def _replace(self, message: Message) -> None:

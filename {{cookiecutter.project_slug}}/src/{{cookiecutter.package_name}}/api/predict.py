@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from numpy.typing import NDArray
 from pydantic_core import to_json
 from starlette.datastructures import UploadFile
 
@@ -17,7 +18,7 @@ from ..serving.champion import Served
 from ..serving.prediction import Prediction
 from . import lines
 from .auth import require
-from .body import described, json_content, parsed
+from .body import JSON, described, json_content, parsed
 from .dependencies import ServedVersion, Services, served, services
 from .direct import DirectRoute
 from .problems import documented
@@ -65,6 +66,7 @@ SAME: dict[str, Any] = {
 """What the routes have in common."""
 
 Result = TypeVar("Result")
+Rows = Sequence[Sequence[Any]]
 
 
 def install(app: FastAPI, max_rows: int) -> None:
@@ -78,8 +80,11 @@ def install(app: FastAPI, max_rows: int) -> None:
         """Predict each row. Callers that accept `application/x-ndjson` get a line for each."""
         content = await json_content(request)
         version = await served(request)
-        body = await worked_out(services(request), len(content), parsed, request_model, content, place_of_row_value)
-        return await answer(request, version, body.rows(), len(content))
+
+        def rows() -> Rows:
+            return parsed(request_model, content, place_of_row_value).rows()
+
+        return await answer(request, version, rows, len(content))
 
     async def predict_csv(
         file: Annotated[UploadFile, Depends(upload)], request: Request, version: ServedVersion
@@ -87,7 +92,7 @@ def install(app: FastAPI, max_rows: int) -> None:
         """Predict each row of a CSV file: UTF-8, a header with the features' names in any order."""
         content = await file.read()
         rows = await run_in_threadpool(prediction.read_csv, content, max_rows)
-        return await answer(request, version, rows, len(content))
+        return await answer(request, version, lambda: rows, len(content))
 
     described_body = described(request_model, PREDICT_EXAMPLES)
     app.router.add_api_route(
@@ -96,7 +101,7 @@ def install(app: FastAPI, max_rows: int) -> None:
     app.router.add_api_route("/predict/csv", predict_csv, openapi_extra=UPLOAD, **SAME)
 
 
-async def answer(request: Request, version: Served, rows: Sequence[Sequence[Any]], size: int) -> Response:
+async def answer(request: Request, version: Served, rows: Callable[[], Rows], size: int) -> Response:
     """Predict the rows of a request of `size` bytes, or find in the cache what was predicted for them; count them.
 
     Raises:
@@ -106,29 +111,29 @@ async def answer(request: Request, version: Served, rows: Sequence[Sequence[Any]
     behind = services(request)
     write = lines.in_lines if lines.accepted(request.scope["headers"]) else whole
     if behind.cache is None:
-        return await worked_out(behind, size, compute, behind, version, rows, write)
-    key = key_of(Model.name, version.version, await worked_out(behind, size, Model.Features.matrix, rows))
+        return await worked_out(behind, size, lambda: compute(behind, version, Model.Features.matrix(rows()), write))
+    X = await worked_out(behind, size, lambda: Model.Features.matrix(rows()))
+    key = key_of(Model.name, version.version, X)
     kept, result = await behind.cache.find(key)
     behind.metrics.cache.labels(result).inc()
     if kept is None:
-        kept = bytes((await worked_out(behind, size, compute, behind, version, rows, whole)).body)
+        kept = bytes((await worked_out(behind, size, lambda: compute(behind, version, X, whole))).body)
         behind.cache.keep(key, kept)
-    return Response(kept, media_type="application/json") if write is whole else write(json.loads(kept))
+    return JSONContent(kept) if write is whole else write(json.loads(kept))
 
 
-async def worked_out(behind: Services, size: int, work: Callable[..., Result], *arguments: Any) -> Result:
+async def worked_out(behind: Services, size: int, work: Callable[[], Result]) -> Result:
     """Do a part of the work on a request of `size` bytes, in a thread of its own if other callers would wait for it."""
     if size <= SMALL:
-        return work(*arguments)
+        return work()
     async with behind.large:
-        return await run_in_threadpool(work, *arguments)
+        return await run_in_threadpool(work)
 
 
 def compute(
-    behind: Services, version: Served, rows: Sequence[Sequence[Any]], write: Callable[[dict[str, Any]], Response]
+    behind: Services, version: Served, X: NDArray[Any], write: Callable[[dict[str, Any]], Response]
 ) -> Response:
     """Let a version predict rows, count them, let the shadow see them, and write the answer."""
-    X = Model.Features.matrix(rows)
     try:
         predicted, found = prediction.predict(version, X)
     except errors.PredictionOverflow:
@@ -140,9 +145,17 @@ def compute(
     return write(predicted)
 
 
+class JSONContent(Response):
+    """JSON that is written already. Its headers are known without a thought, which the class it extends gives them."""
+
+    def init_headers(self, _headers: Any = None) -> None:
+        """Write the headers."""
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", JSON)]
+
+
 def whole(predicted: dict[str, Any]) -> Response:
     """Return an answer as one JSON object."""
-    return Response(to_json(predicted), media_type="application/json")
+    return JSONContent(to_json(predicted))
 
 
 async def upload(request: Request) -> AsyncIterator[UploadFile]:
