@@ -118,7 +118,7 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
 def test_trainings_are_recorded_with_a_real_mlflow_server(mlflow: str, folder: Path, environ: dict[str, str]) -> None:
     uv_run = (UV, "run", "--locked", "--no-default-groups", "--group", "dev", "--group", "mlflow")
     done = run(
-        *(*uv_run, "pytest", "tests/jobs/test_tracking.py"), environ=environ | {"TEST_MLFLOW_URL": mlflow}, cwd=folder
+        *uv_run, "pytest", "tests/training/test_tracking.py", environ=environ | {"TEST_MLFLOW_URL": mlflow}, cwd=folder
     )
     assert re.search(r"\b\d+ passed", done.stdout)
     assert "skipped" not in done.stdout

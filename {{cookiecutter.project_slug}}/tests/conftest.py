@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import cloudpickle
 import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from package_name.api.app import create_app
-from package_name.jobs.train import train_now
 from package_name.ml import Model
 from package_name.ml.base import Interval
 from package_name.serving.champion import Served
 from package_name.serving.registry import Registry
 from package_name.settings import PREFIX, Settings
+from package_name.training.foreground import train_now
 
+from rig.cluster import Cluster, speaking_dask
 from rig.database import speaking_postgresql
 
 
@@ -51,6 +53,15 @@ def postgresql() -> Iterator[str]:
         if url is None:
             pytest.skip("install PostgreSQL, or set TEST_DATABASE_URL to the URL of a server, to test on it, too")
         yield url
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of two workers on this machine."""
+    # Its processes have the package, but not its tests: their functions travel whole.
+    cloudpickle.register_pickle_by_value(request.module)
+    with speaking_dask(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
 
 
 @pytest.fixture

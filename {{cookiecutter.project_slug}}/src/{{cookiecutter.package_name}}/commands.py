@@ -39,8 +39,8 @@ def worker(settings: "Settings", *, exit_with_parent: bool) -> None:
 
 def train(settings: "Settings", *, hyperparameters: list[str], first: bool) -> None:
     """Train a new version in the foreground."""
-    from .jobs.train import train_now
     from .server import lacks_model
+    from .training.foreground import train_now
 
     if first and not lacks_model(settings):
         print("There is a version that serves.", file=sys.stderr)
@@ -95,7 +95,7 @@ def predict(settings: "Settings", *, file: Path | None) -> None:
 def score(settings: "Settings", *, source: str, target: str, overwrite: bool) -> None:
     """Score a file of any size."""
     from .bar import Bar
-    from .jobs.score.foreground import place_of, score_now
+    from .scoring.foreground import place_of, score_now
 
     there = place_of(target)
     if not overwrite and there.path in there.storage.paths(""):
@@ -206,14 +206,14 @@ def drop_model(settings: "Settings", *, role: Literal["canary", "shadow"]) -> No
 
 def track_model(settings: "Settings", *, version: str) -> None:
     """Record a version with the MLflow server."""
-    from .jobs.tracking import record
+    from .training.tracking import record
 
     print(record(settings, version))
 
 
 def run_stage(settings: "Settings", *, stage: str) -> None:
     """Run a stage of the pipeline."""
-    from .jobs.pipeline import STAGES
+    from .training.pipeline import STAGES
 
     _print(STAGES[stage](settings, _report))
 

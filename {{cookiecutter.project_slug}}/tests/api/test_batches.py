@@ -12,10 +12,10 @@ from fastapi.testclient import TestClient
 from package_name.api.app import create_app
 from package_name.api.results import chosen, part_of
 from package_name.errors import RangeNotSatisfiable
-from package_name.jobs.score.formats import Format
 from package_name.jobs.store import Jobs
 from package_name.keys import KeyStore, Scope
 from package_name.ml import Model
+from package_name.scoring.formats import Format
 from package_name.settings import Settings
 from package_name.storage import Storage
 

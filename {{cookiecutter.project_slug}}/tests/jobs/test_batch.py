@@ -20,8 +20,8 @@ import pytest
 from package_name.errors import Unavailable
 from package_name.jobs import patience
 from package_name.jobs.expiry import Expiry
-from package_name.jobs.score.foreground import score_now
 from package_name.ml import Model
+from package_name.scoring.foreground import score_now
 from package_name.settings import PREFIX, Settings
 from package_name.storage import Storage
 

@@ -20,12 +20,12 @@ from package_name.errors import (
     InvalidModelVersion,
     PickleNotAllowed,
 )
-from package_name.jobs.train import train_now
 from package_name.ml import Model
 from package_name.ml.manifest import FileRecord
 from package_name.serving.champion import Champion, load, promote
 from package_name.serving.registry import Registry
 from package_name.settings import PREFIX, Settings
+from package_name.training.foreground import train_now
 
 
 @pytest.fixture(scope="session")

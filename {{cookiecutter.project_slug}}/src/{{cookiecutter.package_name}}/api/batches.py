@@ -14,8 +14,8 @@ from starlette.datastructures import FormData, UploadFile
 from .. import errors
 from ..jobs.batch import SOURCES, UPLOADS
 from ..jobs.job import Job
-from ..jobs.score.formats import MEDIA_TYPES, Format, format_of
 from ..keys import Caller
+from ..scoring.formats import MEDIA_TYPES, Format, format_of
 from ..settings import Settings
 from ..storage import Storage
 from .auth import require

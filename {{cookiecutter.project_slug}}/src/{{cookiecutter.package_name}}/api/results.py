@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..jobs.batch import rejects_of, result_of
 from ..jobs.job import Job
-from ..jobs.score.formats import MEDIA_TYPES, Format, media_type
+from ..scoring.formats import MEDIA_TYPES, Format, media_type
 from ..storage import Storage
 from .dependencies import EverythingBehind
 from .jobs import ERRORS, OwnJob

@@ -7,18 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import ScoringFailed
 from ..monitoring.jobs import JobMetrics
+from ..scoring.run import finish, plan_of, prepare, progress_of, score_some, tidy
 from ..settings import Settings
 from ..storage import Storage
-from .candidate import TICK_SECONDS
-from .claim import WORKER_TRIES, Claim
+from .claim import WORKER_TRIES, Claim, claimed
 from .lease import FileLeases, turn
 from .patience import patient
-from .score.run import finish, plan_of, prepare, progress_of, score_some, tidy
 from .store import Jobs
 
 UPLOADS, SOURCES = "uploads", "sources"
@@ -61,7 +59,7 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
             return steps(arguments)
 
     def steps(arguments: dict[str, Any]) -> dict[str, Any]:
-        claim = patient(lambda: Claim(jobs, DBOS.workflow_id or "", stopping), partial(time.sleep, TICK_SECONDS))
+        claim = claimed(jobs, stopping)
 
         def step(name: str, work: Callable[..., T], *given: Any) -> T:
             return DBOS.run_step({"name": name}, patient, lambda: work(settings, claim, *given), claim.wait)

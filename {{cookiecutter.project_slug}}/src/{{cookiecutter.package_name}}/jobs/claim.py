@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JobsUnavailable
-from .candidate import TICK_SECONDS
+from .patience import patient
 from .store import Jobs
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 WORKER_TRIES = 5
 """How often a job is taken up again whose worker died."""
+
+TICK_SECONDS = 0.5
+"""Time between two looks by a job that waits, in seconds."""
 
 REPORT_SECONDS = 1.0
 """Shortest time between two notes of a job's progress, in seconds."""
@@ -79,6 +83,13 @@ class Claim:
             self._jobs.note(self.job_id, {"progress": min(progress, 1.0), **notes})
         except JobsUnavailable:
             log.warning("The progress of job %s could not be noted", self.job_id)
+
+
+def claimed(jobs: Jobs, stopping: threading.Event) -> Claim:
+    """Take hold of the job that the library runs in this thread; wait for the database if it is away."""
+    from dbos import DBOS
+
+    return patient(lambda: Claim(jobs, DBOS.workflow_id or "", stopping), partial(time.sleep, TICK_SECONDS))
 
 
 def _mark(record: "WorkflowStatus") -> tuple[Any, ...]:

@@ -75,7 +75,7 @@ class Jobs:
         The same idempotency key of the same owner always names the same job. Raises `DiskFull` if there is too little
         room for what a job makes.
         """
-        job_id = uuid.uuid4().hex if idempotency_key is None else id_for(kind, idempotency_key, owner)
+        job_id = id_for(kind, idempotency_key, owner)
         try:
             self.check_room()
         except DiskFull:
@@ -106,9 +106,8 @@ class Jobs:
 
         Without a key there is none; the database is asked all the same, so that it is known to answer.
         """
-        job_id = uuid.uuid4().hex if idempotency_key is None else id_for(kind, idempotency_key, owner)
         with suppress(JobNotFound):
-            return self.get(job_id)
+            return self.get(id_for(kind, idempotency_key, owner))
         return None
 
     def note_of(self, job_id: str, name: str) -> Any:
@@ -289,6 +288,8 @@ def _unfinished(client: "DBOSClient") -> "list[WorkflowStatus]":
     return client.list_workflows(name=list(KINDS), status=states, load_input=False, load_output=False)
 
 
-def id_for(kind: str, idempotency_key: str, owner: str | None) -> str:
-    """Return the id of the job that an owner's key names."""
+def id_for(kind: str, idempotency_key: str | None, owner: str | None) -> str:
+    """Return the id of the job that an owner's key names, or one that no job has yet if there is no key."""
+    if idempotency_key is None:
+        return uuid.uuid4().hex
     return hashlib.sha256(f"{kind}\0{owner}\0{idempotency_key}".encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -13,8 +13,8 @@ from ..errors import DiskFull, JobsUnavailable, ServiceError, Unavailable
 from ..logs import PACKAGE
 from ..monitoring.jobs import JobMetrics
 from ..settings import Settings
+from ..training.child import ChildKilled
 from . import batch, claim, expiry, schedule, store, train
-from .candidate import ChildKilled
 from .clock import set_sqlite_clock
 from .lease import NAME, FileLeases, Leases, PostgresLeases, take_lowest
 from .store import Jobs

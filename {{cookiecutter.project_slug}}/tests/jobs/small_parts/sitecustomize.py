@@ -23,7 +23,7 @@ class Finder(importlib.abc.MetaPathFinder):
     """Changes two modules once they are loaded."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> Any:
-        if not name.endswith((".jobs.score.cut", ".jobs.score.part")):
+        if not name.endswith((".scoring.cut", ".scoring.part")):
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:

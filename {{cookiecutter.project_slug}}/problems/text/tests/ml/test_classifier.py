@@ -14,7 +14,6 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from package_name.jobs.train import train_now
 from package_name.ml.classifier import (
     PIECE,
     REVIEWS,
@@ -28,6 +27,7 @@ from package_name.ml.examples import split
 from package_name.ml.onnx import OnnxModel
 from package_name.serving.registry import Registry
 from package_name.settings import Settings
+from package_name.training.foreground import train_now
 
 TABLE = """sentiment,text
 positive,"Good, even ""very"" good.

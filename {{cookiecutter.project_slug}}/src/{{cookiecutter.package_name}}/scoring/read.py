@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pyarrow import compute, csv, parquet
 from pydantic_core import from_json
 
-from ...ml import Model
-from ...storage import Storage
+from ..ml import Model
+from ..storage import Storage
 from .cut import Part
 from .formats import Format
 

@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ...errors import ScoringFailed
-from ...ml import Model
-from ...ml.table import TableError, read_rows
-from ...storage import Storage
+from ..errors import ScoringFailed
+from ..ml import Model
+from ..ml.table import TableError, read_rows
+from ..storage import Storage
 from .formats import Format
 
 PART_BYTES = 2 * 2**20

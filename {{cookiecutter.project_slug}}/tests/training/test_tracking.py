@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from package_name.errors import BadInput, ModelVersionNotFound, Unavailable
-from package_name.jobs.tracking import record, track, without_credentials
-from package_name.jobs.train import train_now
 from package_name.ml import Model
 from package_name.serving.registry import Registry
 from package_name.settings import Settings
+from package_name.training.foreground import train_now
+from package_name.training.tracking import record, track, without_credentials
 
 MLFLOW_URL = os.environ.get("TEST_MLFLOW_URL", "")
 needs_mlflow = pytest.mark.skipif(not MLFLOW_URL, reason="set TEST_MLFLOW_URL to the URL of a server to test with it")

@@ -1,76 +1,32 @@
-"""Training, and tracking it, in a process of its own: what runs there, and the worker's end of it.
+"""Work in a process of its own, training or tracking: what runs there, and the end that waits for it.
 
-The process can be ended at any moment and takes its memory with it, and the worker stays able to hear that a job was
-cancelled. The two talk in lines of JSON: the order on the child's standard input, whose end is also how the child
-learns that the worker is gone; progress and the outcome on its standard output.
+The process can be ended at any moment and takes its memory with it, and its parent stays able to hear that the work is
+no longer wanted. The two talk in lines of JSON: the order on the child's standard input, whose end is also how the
+child learns that its parent is gone; progress and the outcome on its standard output.
 """
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import ClusterUnavailable, ServiceError, TrainingFailed
-from .score.spread import learning
 
 Report = Callable[[float, str], None]
 
-TICK_SECONDS = 0.5
-"""How often the worker looks whether the job was cancelled."""
-
-_PATH = re.compile(r"""(?<![\w/])(?:~|[A-Za-z]:)?[/\\][^\s'",;:]+""")
+CHECK_SECONDS = 0.5
+"""Time between two looks at whether to go on, in seconds."""
 
 
 class ChildKilled(Exception):
     """The training's process ended without an outcome, by a signal: worth another try."""
-
-
-def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Train in this process and return the metrics.
-
-    Raises:
-        TrainingFailed: the data or the model are at fault.
-        ClusterUnavailable: the cluster that was to help is away.
-
-    """
-    with explained("training"), learning(what["cluster"]):
-        from ..ml.download import Archive
-        from ..ml.training import train_candidate
-
-        archive = Archive(what["url"], what["sha256"], Path(what["cache"])) if what["url"] else None
-        return train_candidate(Path(what["directory"]), what["hyperparameters"], archive, report)
-
-
-@contextmanager
-def explained(task: str) -> Iterator[None]:
-    """Raise `TrainingFailed` for what may go wrong in a training, or a part of one, in words for whoever asked."""
-    from ..ml.training import TrainingRefused
-
-    try:
-        yield
-    except TrainingRefused as error:
-        raise TrainingFailed(str(error)) from error
-    except ModuleNotFoundError as error:
-        raise TrainingFailed(
-            f"Training needs {error.name}, which is not installed here: install the group train, with it in there."
-        ) from error
-    except MemoryError as error:
-        raise TrainingFailed(f"The {task} ran out of memory.") from error
-    except OSError as error:
-        raise TrainingFailed(f"The {task} failed: {error.strerror or type(error).__name__}.") from error
-    except ValueError as error:
-        first = (str(error).splitlines() or ["a value is wrong"])[0]
-        raise TrainingFailed(f"The {task} failed: {_PATH.sub('...', first)}") from error
 
 
 def run_in_child(what: dict[str, Any], report: Report, check: Callable[[], None], timeout: float) -> dict[str, Any]:
@@ -95,7 +51,7 @@ def run_in_child(what: dict[str, Any], report: Report, check: Callable[[], None]
                 if time.monotonic() > deadline:
                     raise TrainingFailed(f"The work took longer than the {timeout:g} seconds it may.")
                 try:
-                    message = messages.get(timeout=TICK_SECONDS)
+                    message = messages.get(timeout=CHECK_SECONDS)
                 except Empty:
                     continue
                 if message is None:
@@ -167,6 +123,8 @@ def work(kind: str) -> Callable[[dict[str, Any], Report], dict[str, Any]]:
         from .tracking import track_here
 
         return track_here
+    from .candidate import train_here
+
     return train_here
 
 

@@ -1,10 +1,10 @@
-"""Where parts are scored: in threads of this process, or on a cluster. joblib is the one seam that knows."""
+"""Where scoring and training work: in threads of this process, or on a cluster. joblib is the one seam that knows."""
 
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from ...errors import ClusterUnavailable, ScoringFailed
+from .errors import ClusterUnavailable, ScoringFailed
 
 REACH_SECONDS = 10
 """Seconds in which the cluster's scheduler must answer."""

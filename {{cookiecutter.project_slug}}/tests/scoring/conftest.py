@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from package_name.jobs.score.foreground import score_now
 from package_name.ml import Model
+from package_name.scoring.foreground import score_now
 from package_name.settings import Settings
 
 NAMES = Model.Features.names()

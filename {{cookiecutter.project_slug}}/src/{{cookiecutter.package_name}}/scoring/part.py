@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...errors import ScoringFailed
-from ...ml.base import Interval, Words
-from ...serving.champion import Served
-from ...serving.runtime import Computes, open_model
-from ...storage import Storage
+from ..errors import ScoringFailed
+from ..ml.base import Interval, Words
+from ..serving.champion import Served
+from ..serving.runtime import Computes, open_model
+from ..storage import Storage
 from .check import Checked, check
 from .cut import Part
 from .formats import Format

@@ -10,8 +10,8 @@ from pyarrow import compute as pc
 from pyarrow import csv, parquet
 from pydantic_core import from_json, to_json
 
-from ...ml import Model
-from ...ml.table import to_number
+from ..ml import Model
+from ..ml.table import to_number
 from .formats import Format
 from .read import AS_JSON
 

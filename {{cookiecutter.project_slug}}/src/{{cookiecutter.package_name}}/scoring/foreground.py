@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ...errors import BadInput
-from ...settings import Settings
-from ...storage import Storage
+from ..errors import BadInput
+from ..settings import Settings
+from ..storage import Storage
 from .formats import Format, format_of
 from .run import Progress, finish, plan_of, prepare, progress_of, score_some
 

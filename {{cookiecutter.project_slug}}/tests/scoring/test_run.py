@@ -12,10 +12,10 @@ import pytest
 from pyarrow import parquet
 
 from package_name.errors import BadInput, ModelNotReady, ScoringFailed
-from package_name.jobs.score import cut
-from package_name.jobs.score.foreground import place_of, score_now
 from package_name.ml import Model
 from package_name.ml.base import Words
+from package_name.scoring import cut
+from package_name.scoring.foreground import place_of, score_now
 from package_name.serving.champion import load
 from package_name.serving.registry import Registry
 from package_name.settings import Settings

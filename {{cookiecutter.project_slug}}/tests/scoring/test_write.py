@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from package_name.jobs.score.write import csv_lines
+from package_name.scoring.write import csv_lines
 
 COLUMNS = [
     pa.array([1, None, -3], pa.int64()),

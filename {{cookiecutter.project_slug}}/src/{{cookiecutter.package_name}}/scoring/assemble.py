@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
-from ...storage import Storage
+from ..storage import Storage
 from .footer import MAGIC, TAIL_BYTES, Footer
 from .formats import Format
 from .write import csv_lines

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pyarrow import compute as pc
 from pydantic import ValidationError
 
-from ...ml import Model
-from ...ml.features import Column, Features
-from ...ml.table import TableError, read_row
+from ..ml import Model
+from ..ml.features import Column, Features
+from ..ml.table import TableError, read_row
 from .read import Reject, Rows
 
 NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from ...errors import ModelNotReady, ScoringFailed
-from ...ml import Model
-from ...serving.champion import load
-from ...serving.registry import Registry
-from ...settings import Settings
-from ...storage import Storage
+from ..cluster import spread
+from ..errors import ModelNotReady, ScoringFailed
+from ..ml import Model
+from ..serving.champion import load
+from ..serving.registry import Registry
+from ..settings import Settings
+from ..storage import Storage
 from .cut import Part, cut
 from .formats import Format
 
@@ -122,7 +123,6 @@ def score_some(plan: Plan, cluster_url: str | None) -> Progress:
     from joblib import Parallel, delayed
 
     from .part import done, score_part
-    from .spread import spread
 
     with spread(cluster_url) as at_once:
         counts = done(Storage(plan.order.files), plan.order.folder)

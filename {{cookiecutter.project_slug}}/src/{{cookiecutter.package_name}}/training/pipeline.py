@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..cluster import learning
 from ..ml import Model, pipeline
 from ..serving.registry import Registry
 from ..settings import PREFIX, Settings
-from .candidate import Report, explained
-from .score.spread import learning
+from .candidate import explained
+from .child import Report
+from .publication import consider, discard, publish
 from .tracking import track
-from .train import consider, discard, publish
 
 PARITY = {"rows", "label_differences", "largest_difference"}
 """What is told of the gate's findings."""

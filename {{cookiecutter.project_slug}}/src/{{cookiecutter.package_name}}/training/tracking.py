@@ -19,7 +19,7 @@ from ..ml import Model
 from ..ml.manifest import FILE_NAME, Manifest
 from ..serving.registry import Registry
 from ..settings import PREFIX, Settings
-from .candidate import ChildKilled, Report, run_in_child
+from .child import ChildKilled, Report, run_in_child
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from package_name.jobs.score.assemble import assemble
+from package_name.scoring.assemble import assemble
 from package_name.storage import Storage
 
 

@@ -1,0 +1,67 @@
+"""Making a candidate: a trained and measured model that is no version yet."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..cluster import learning
+from ..errors import TrainingFailed
+from ..ml import Model
+from ..serving.registry import Registry
+from ..settings import Settings
+from .child import Report
+
+_PATH = re.compile(r"""(?<![\w/])(?:~|[A-Za-z]:)?[/\\][^\s'",;:]+""")
+
+
+def order(settings: Settings, run: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Write down all that a training needs, in values that JSON can carry; `run` names the candidate."""
+    return {
+        "kind": "train",
+        "directory": str(Registry(settings.models_dir.resolve(), Model.name).candidate(run)),
+        "hyperparameters": hyperparameters,
+        "url": None if settings.dataset_url is None else str(settings.dataset_url),
+        "sha256": settings.dataset_sha256,
+        "cache": str(settings.data_dir.resolve() / "downloads"),
+        "cluster": settings.cluster_url,
+    }
+
+
+def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Train in this process and return the metrics.
+
+    Raises:
+        TrainingFailed: the data or the model are at fault.
+        ClusterUnavailable: the cluster that was to help is away.
+
+    """
+    with explained("training"), learning(what["cluster"]):
+        from ..ml.download import Archive
+        from ..ml.training import train_candidate
+
+        archive = Archive(what["url"], what["sha256"], Path(what["cache"])) if what["url"] else None
+        return train_candidate(Path(what["directory"]), what["hyperparameters"], archive, report)
+
+
+@contextmanager
+def explained(task: str) -> Iterator[None]:
+    """Raise `TrainingFailed` for what may go wrong in a training, or a part of one, in words for whoever asked."""
+    from ..ml.training import TrainingRefused
+
+    try:
+        yield
+    except TrainingRefused as error:
+        raise TrainingFailed(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise TrainingFailed(
+            f"Training needs {error.name}, which is not installed here: install the group train, with it in there."
+        ) from error
+    except MemoryError as error:
+        raise TrainingFailed(f"The {task} ran out of memory.") from error
+    except OSError as error:
+        raise TrainingFailed(f"The {task} failed: {error.strerror or type(error).__name__}.") from error
+    except ValueError as error:
+        first = (str(error).splitlines() or ["a value is wrong"])[0]
+        raise TrainingFailed(f"The {task} failed: {_PATH.sub('...', first)}") from error

@@ -1,0 +1,25 @@
+"""Training here and now, for the command line."""
+
+import uuid
+from typing import Any
+
+from ..serving.registry import Policy
+from ..settings import Settings
+from .candidate import order, train_here
+from .child import Report
+from .publication import consider, discard, publish
+from .tracking import track
+
+
+def train_now(
+    settings: Settings, hyperparameters: dict[str, Any], promote: Policy | None, report: Report
+) -> dict[str, Any]:
+    """Train, publish and promote in this process; return what the job would. Raises `TrainingFailed`."""
+    run = uuid.uuid4().hex
+    try:
+        metrics = train_here(order(settings, run, hyperparameters), report)
+        version = publish(settings, run)
+    finally:
+        discard(settings, run)
+    decision = consider(settings, version, promote)
+    return {"version": version, **decision, "metrics": metrics, **track(settings, version)}

@@ -1,0 +1,72 @@
+"""Parts scored on a cluster, whose processes may be killed."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from package_name.errors import ClusterUnavailable
+from package_name.scoring import cut, run
+from package_name.scoring.foreground import Place, score_now
+from package_name.settings import Settings
+from package_name.storage import Storage
+
+from rig.cluster import PATIENCE, Cluster, end
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def source(write: Write, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of some forty parts."""
+    monkeypatch.setattr(cut, "PART_BYTES", 5000)
+    return write("in.csv", [{"id": number, **row} for number in range(200_000 // (5 + len(str(row))))])
+
+
+def quiet(_progress: run.Progress, _of: int) -> None:
+    """Show nothing."""
+
+
+@pytest.mark.filterwarnings("ignore")  # of the cluster's library
+def test_a_cluster_gives_the_same_to_the_byte(
+    cluster: Cluster, trained: Settings, source: Path, tmp_path: Path
+) -> None:
+    score_now(trained, str(source), str(tmp_path / "here.csv"), None, quiet)
+    score_now(trained, str(source), str(tmp_path / "there.csv"), cluster.url, quiet)
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
+    cluster: Cluster, trained: Settings, source: Path, tmp_path: Path
+) -> None:
+    """Checklist 32; without its scheduler the cluster is unavailable, and what was done is not done again."""
+    score_now(trained, str(source), str(tmp_path / "here.csv"), None, quiet)
+    files, folder = tmp_path.as_uri(), "job"
+    run.prepare(trained, files, folder, (files, source.name, "csv"), ["csv"])
+    plan = run.plan_of(files, folder)
+    first = run.score_some(plan, cluster.url)
+    assert 0 < first.done < len(plan.parts)
+    threading.Timer(0.1, end, [[cluster.workers[0]]]).start()
+    second = run.score_some(plan, cluster.url)
+    assert second.done > first.done
+    threading.Timer(0.1, end, [[cluster.scheduler]]).start()
+    with suppress(ClusterUnavailable):  # it may die before, while or after they work
+        run.score_some(plan, cluster.url)
+    cluster.scheduler.wait(PATIENCE)
+    with pytest.raises(ClusterUnavailable):
+        run.score_some(plan, cluster.url)
+    held = run.progress_of(plan)
+    assert held.done >= second.done
+    url = cluster.url
+    end(cluster.workers)
+    cluster.start_scheduler(url)
+    cluster.start_worker()
+    while run.progress_of(plan).done < len(plan.parts):
+        run.score_some(plan, url)
+    place = Place(Storage(files), "there.csv", "csv")
+    run.finish(plan, {place.form: (place.storage, place.path)}, (place.storage, "rejects.csv"), lambda: None)
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
