@@ -65,9 +65,9 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
             return DBOS.run_step({"name": name}, patient, lambda: work(settings, claim, *given), claim.wait)
 
         with tried(settings, jobs, claim, turns):
-            left = step("cut", cut, arguments)
-            while left:
-                left = step("group", score_group)
+            step("cut", cut, arguments)
+            while step("group", score_group):
+                pass
             told = step("finish", put_together, arguments)
             step("tidy", lambda *_: tidy(settings.files_url(), folder_of(claim.job_id)))
         return told
@@ -92,12 +92,11 @@ def tried(settings: Settings, jobs: Jobs, claim: Claim, turns: FileLeases) -> It
         yield
 
 
-def cut(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> bool:
-    """Cut the file; tell whether there is anything to score."""
+def cut(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> None:
+    """Cut the file, and write down what is to be done."""
     files = settings.files_url()
     source = (files, arguments["source"], arguments["form"])
     prepare(settings, files, folder_of(claim.job_id), source, arguments["results"])
-    return True
 
 
 def score_group(settings: Settings, claim: Claim) -> bool:
@@ -106,11 +105,12 @@ def score_group(settings: Settings, claim: Claim) -> bool:
     before, began = progress_of(plan), time.monotonic()
     Storage(settings.files_url()).check_room(0, settings.min_free_bytes)
     after = score_some(plan, settings.cluster_url)
-    rate = (after.rows + after.rejected - before.rows - before.rejected) / max(time.monotonic() - began, 0.001)
-    if after.done < len(plan.parts):
+    rate = rate_of(after.rows + after.rejected - before.rows - before.rejected, time.monotonic() - began)
+    are_left = after.done < len(plan.parts)
+    if are_left:
         share = after.done / len(plan.parts)
-        claim.report(share, "scoring", rows=after.rows, rejected=after.rejected, rows_per_second=round(rate))
-    return after.done < len(plan.parts)
+        claim.report(share, "scoring", rows=after.rows, rejected=after.rejected, rows_per_second=rate)
+    return are_left
 
 
 def put_together(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,11 +120,15 @@ def put_together(settings: Settings, claim: Claim, arguments: Mapping[str, Any])
     progress = progress_of(plan)
     results = {form: (files, result_of(job_id, form)) for form in plan.order.results}
     finish(plan, results, (files, rejects_of(job_id)), claim.check)
-    rate = (progress.rows + progress.rejected) / max(time.time() - claim.started_at, 0.001)
     return {
         "version": plan.order.version,
         "rows": progress.rows,
         "rejected": progress.rejected,
-        "rows_per_second": round(rate),
+        "rows_per_second": rate_of(progress.rows + progress.rejected, time.time() - claim.started_at),
         "formats": arguments["results"],
     }
+
+
+def rate_of(rows: int, seconds: float) -> int:
+    """Return how many rows were worked on in a second."""
+    return round(rows / max(seconds, 0.001))

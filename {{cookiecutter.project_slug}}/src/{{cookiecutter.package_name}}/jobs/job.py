@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,9 @@ from .. import errors
 if TYPE_CHECKING:
     from dbos import WorkflowStatus
 
-KINDS = ("train", "score")
+Kind = Literal["train", "score"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """The kinds of jobs. Each is the name of a workflow and of the queue it waits in."""
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -63,7 +65,7 @@ class Job(BaseModel):
     id: str
     """Identifies the job: 32 hexadecimal digits."""
 
-    kind: Literal["train", "score"]
+    kind: Kind
     """What is done: `train` makes a new version, `score` predicts the rows of a file."""
 
     owner: str | None
@@ -123,7 +125,7 @@ def job_from(record: "WorkflowStatus") -> Job:
     counts = notes | (output or {})
     return Job(
         id=record.workflow_id,
-        kind=cast("Literal['train', 'score']", record.name),
+        kind=cast("Kind", record.name),
         owner=record.authenticated_user or None,
         state=state,
         done=state not in {"queued", "running"},

@@ -120,9 +120,8 @@ class Jobs:
         Raises `BadInput` for a cursor that no page gave.
         """
         place = None if cursor is None else read_cursor(cursor)
-        records = self._ask(
-            lambda client: records_after(client, limit + 1, place, owner)
-        )  # one more shows whether a page follows
+        # One more shows whether a page follows.
+        records = self._ask(lambda client: records_after(client, limit + 1, place, owner))
         page = records[:limit]
         return JobPage(jobs=[job_from(record) for record in page], cursor=cursor_of(page) if records[limit:] else None)
 

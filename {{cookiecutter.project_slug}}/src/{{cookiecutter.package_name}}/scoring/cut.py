@@ -21,6 +21,7 @@ LONGEST = 16 * 2**20
 """Bytes in which a row of CSV or JSON Lines must end."""
 
 QUOTE, NEWLINE = b'"', b"\n"
+"""Bytes that open and close a cell of CSV, and that end a row."""
 
 
 class Part(NamedTuple):

@@ -1,12 +1,10 @@
 """The formats of tables, as files and as media types."""
 
 from pathlib import PurePosixPath
-from typing import Literal, get_args
+from typing import Literal
 
 Format = Literal["csv", "jsonl", "parquet"]
 """CSV with a header, UTF-8; JSON Lines, an object a line; Apache Parquet."""
-
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 MEDIA_TYPES: dict[str, Format] = {
     "text/csv": "csv",

@@ -20,6 +20,7 @@ FORMULA = "^[=+\\-@\t\r＝＋－＠]"  # noqa: RUF001 - some programs take these
 ODD = np.isin(np.arange(256), [*b"=+-@\t\r", 0xEF])
 """Bytes that such a cell may begin with, in UTF-8."""
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+"""What is a number, as a regular expression."""
 SPECIAL = '[",\r\n]'
 """Characters for which a cell of CSV is put into quotes."""
 
