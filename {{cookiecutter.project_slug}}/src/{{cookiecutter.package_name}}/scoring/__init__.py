@@ -3,7 +3,7 @@
 Read in this order:
 
 - `formats`: the formats of files, and how a name tells one;
-- `cut`: cuts a file into parts, without reading all of it;
+- `cut`: cuts a file into parts, each of whole rows;
 - `read`, `check`, `write`: the rows of a part, which of them are good, and what is written of them;
 - `part`: scores one part;
 - `footer`, `assemble`: put what came of the parts together in one file;

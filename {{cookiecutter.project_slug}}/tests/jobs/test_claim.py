@@ -1,0 +1,35 @@
+"""A worker's hold on a job."""
+
+import threading
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from package_name.errors import JobsUnavailable
+from package_name.jobs.claim import claimed
+from package_name.jobs.store import Jobs
+from package_name.settings import Settings
+
+
+class Returning(Jobs):
+    """Jobs in a database that is away when it is first asked for one."""
+
+    is_away = True
+
+    def record(self, job_id: str) -> Any:
+        if self.is_away:
+            self.is_away = False
+            raise JobsUnavailable("The database is away.")
+        return super().record(job_id)
+
+
+def test_a_job_is_taken_up_once_the_database_is_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checklist 39; otherwise a database that goes away in this moment would fail the job."""
+    from dbos import DBOS
+
+    with closing(Returning(settings)) as jobs:
+        job = jobs.submit("train", {})
+        monkeypatch.setattr(DBOS, "workflow_id", job.id)
+        assert claimed(jobs, threading.Event()).job_id == job.id
+        assert not jobs.is_away
