@@ -14,7 +14,7 @@ from .tracking import track
 def train_now(
     settings: Settings, hyperparameters: dict[str, Any], promote: Policy | None, report: Report
 ) -> dict[str, Any]:
-    """Train, publish and promote in this process; return what the job would. Raises `TrainingFailed`."""
+    """Train, publish and promote in this process; return what came of it. Raises `TrainingFailed`."""
     run = uuid.uuid4().hex
     try:
         metrics = train_here(order(settings, run, hyperparameters), report)

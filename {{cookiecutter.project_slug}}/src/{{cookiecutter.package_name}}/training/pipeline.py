@@ -1,4 +1,4 @@
-"""The training in stages, and the last of them: the candidate becomes a version, as that of a train job does."""
+"""The training in stages, and the last of them: the candidate becomes a version."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,7 +42,7 @@ def release(settings: Settings, _report: Report) -> dict[str, Any]:
     """Publish the candidate, once however often this is repeated, promote it if the policy says so, and record it.
 
     Returns:
-        What a train job returns.
+        What `train_now` returns.
 
     Raises:
         TrainingFailed: there is no candidate, or it was not trained on the table that is there.
