@@ -12,10 +12,9 @@ from unittest.mock import patch
 import cloudpickle
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
+from package_name.api.app import Service, create_app
 from package_name.ml import Model
 from package_name.ml.base import Interval
 from package_name.serving.champion import Served
@@ -77,13 +76,13 @@ def registry(settings: Settings) -> Registry:
 
 
 @pytest.fixture
-def app(trained: Settings) -> FastAPI:
+def app(trained: Settings) -> Service:
     """The application with a trained model."""
     return create_app(trained)
 
 
 @pytest.fixture
-def client(app: FastAPI) -> Iterator[TestClient]:
+def client(app: Service) -> Iterator[TestClient]:
     """A caller on the same machine."""
     with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client

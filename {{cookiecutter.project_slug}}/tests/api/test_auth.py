@@ -182,7 +182,7 @@ def test_an_endpoint_learns_who_calls_by_one_check(trained: Settings, keys: KeyS
         asked.append(secret)
         return keys.find(secret)
 
-    app.services.keys.find = find
+    app.services.keys.find = find  # type: ignore[method-assign]
     _, secret = keys.create("ann", ["train"])
     with TestClient(app, base_url="https://192.0.2.1") as stranger:
         assert stranger.get("/who", headers={"X-API-Key": secret}).json() == "key:ann"

@@ -9,12 +9,11 @@ from contextlib import AbstractContextManager
 from random import Random
 
 import pytest
-from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from package_name.api.app import create_app
+from package_name.api.app import Service, create_app
 from package_name.logs import JsonLine, TextLine
 from package_name.settings import Settings
 
@@ -55,7 +54,7 @@ def test_a_good_id_is_kept_and_a_hostile_one_replaced(client: TestClient) -> Non
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_problem_and_the_log_name_the_id_of_the_request(app: FastAPI, client: TestClient, log_format: str) -> None:
+def test_a_problem_and_the_log_name_the_id_of_the_request(app: Service, client: TestClient, log_format: str) -> None:
     """Checklist 41."""
 
     @app.get("/fault")
@@ -152,7 +151,7 @@ def test_options_tells_the_methods_of_every_resource(client: TestClient) -> None
         assert client.put(path).headers["Allow"] == allow, path
 
 
-def test_errors_that_libraries_word_themselves_become_problems(app: FastAPI, client: TestClient) -> None:
+def test_errors_that_libraries_word_themselves_become_problems(app: Service, client: TestClient) -> None:
     @app.get("/teapot")
     def teapot() -> PlainTextResponse:
         return PlainTextResponse("no coffee", 418, {"Retry-After": "9", "ETag": "x"})
@@ -191,7 +190,7 @@ def test_the_documentation_page_runs_its_own_script_alone(client: TestClient) ->
     assert "http" not in policy
 
 
-def counted(app: FastAPI) -> dict[tuple[str, str, str], float]:
+def counted(app: Service) -> dict[tuple[str, str, str], float]:
     """Return how many requests are counted, by method, route and status."""
     found = app.services.metrics.requests.collect()
     return {
@@ -203,7 +202,7 @@ def counted(app: FastAPI) -> dict[tuple[str, str, str], float]:
 
 
 def test_requests_are_counted_by_the_pattern_of_their_path(
-    app: FastAPI, client: TestClient, rows: list[list[float]]
+    app: Service, client: TestClient, rows: list[list[float]]
 ) -> None:
     client.post("/predict", json={"data": rows})
     client.post("/predict", json={"data": []})
@@ -221,7 +220,7 @@ def test_requests_are_counted_by_the_pattern_of_their_path(
     }
 
 
-def test_whatever_strangers_ask_for_the_number_of_series_does_not_grow(app: FastAPI) -> None:
+def test_whatever_strangers_ask_for_the_number_of_series_does_not_grow(app: Service) -> None:
     """Checklist 42."""
     random = Random(42)  # noqa: S311 - nothing is secret here
 

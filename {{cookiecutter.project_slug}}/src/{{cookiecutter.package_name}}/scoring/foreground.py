@@ -10,7 +10,7 @@ from ..errors import BadInput
 from ..settings import Settings
 from ..storage import Storage
 from .formats import Format, format_of
-from .run import Progress, finish, plan_of, prepare, progress_of, score_some
+from .run import Progress, finish, plan_of, prepare, score_all
 
 Show = Callable[[Progress, int], None]
 """Shows how far the work is, and how many rows there are about."""
@@ -53,9 +53,8 @@ def score_now(settings: Settings, source: str, target: str, cluster_url: str | N
     try:
         prepare(settings, here.storage.url, folder, (there.storage.url, there.path, there.form), [here.form])
         plan = plan_of(here.storage.url, folder)
-        while (progress := progress_of(plan)).done < len(plan.parts):
+        for progress in score_all(plan, cluster_url):
             show(progress, plan.rows)
-            score_some(plan, cluster_url)
         show(progress, max(progress.rows + progress.rejected, 1))
         rejects = (here.storage, f"{here.path}.rejects.csv")
         finish(plan, {here.form: (here.storage, here.path)}, rejects, lambda: None)

@@ -5,9 +5,9 @@ What is done is known from the job's folder alone, so any process may take a ste
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import spread
 from ..errors import ModelNotReady, ScoringFailed
@@ -18,6 +18,9 @@ from ..settings import Settings
 from ..storage import Storage
 from .cut import Part, cut
 from .formats import Format
+
+if TYPE_CHECKING:
+    from .part import Count
 
 PARTS_A_CORE = 4
 """Parts that are scored on each core between two looks at whether to go on."""
@@ -120,15 +123,34 @@ def progress_of(plan: Plan) -> Progress:
 
 def score_some(plan: Plan, cluster_url: str | None) -> Progress:
     """Score the next few parts that are not done, and tell how far the job is then."""
-    from joblib import Parallel, delayed
-
-    from .part import done, score_part
+    from .part import done
 
     with spread(cluster_url) as at_once:
         counts = done(Storage(plan.order.files), plan.order.folder)
         left = [number for number in range(len(plan.parts)) if number not in counts][: at_once * PARTS_A_CORE]
-        Parallel()(delayed(score_part)(plan.order, number, plan.parts[number]) for number in left)
+        for _ in _scored(plan, left):
+            pass  # each is noted where it is done
     return progress_of(plan)
+
+
+def score_all(plan: Plan, cluster_url: str | None) -> Iterator[Progress]:
+    """Score all parts, and tell before and after each how far the work is. No part waits for others."""
+    yield (progress := Progress(0, 0, 0))
+    with spread(cluster_url):
+        for count in _scored(plan, range(len(plan.parts))):
+            progress = Progress(progress.done + 1, progress.rows + count.rows, progress.rejected + count.rejected)
+            yield progress
+
+
+def _scored(plan: Plan, numbers: Iterable[int]) -> "Iterator[Count]":
+    """Score some parts; yield what came of each as soon as it is done."""
+    from joblib import Parallel, delayed
+
+    from .part import score_part
+
+    yield from Parallel(return_as="generator_unordered")(
+        delayed(score_part)(plan.order, number, plan.parts[number]) for number in numbers
+    )
 
 
 def finish(plan: Plan, targets: Mapping[Format, Target], rejects: Target, check: Callable[[], None]) -> None:
