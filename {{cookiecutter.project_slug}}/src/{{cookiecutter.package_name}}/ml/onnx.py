@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
+from .likeness import alike
+
 TEXTS_AT_ONCE = 32
 """Texts computed at once. Their matrix of words is dense: its size is that of the vocabulary for each of them."""
+TREES = b"TreeEnsemble"
+"""What operators of trees are called. The runtime does not tell which a model has, but their names are in its file."""
+MANY_TREES = 32 * 2**10
+"""Bytes of a model whose trees are so many that sorted rows are computed faster: some 50. Measured."""
+MANY_ROWS = 256
+"""Rows that are worth sorting. Measured."""
 
 
 class OnnxModel:
@@ -37,6 +45,7 @@ class OnnxModel:
         if output not in [one.name for one in self._session.get_outputs()]:
             raise ValueError(f"has no output called {output}")
         self._outputs = [output]
+        self._sorts = TREES in content and len(content) >= MANY_TREES
         self._input = self._session.get_inputs()[0].name
 
     def compute(self, X: NDArray[Any]) -> NDArray[np.float32]:
@@ -44,5 +53,14 @@ class OnnxModel:
         if X.dtype == object and len(X) > TEXTS_AT_ONCE:
             starts = range(0, len(X), TEXTS_AT_ONCE)
             return np.concatenate([self.compute(X[start : start + TEXTS_AT_ONCE]) for start in starts])
+        if not self._sorts or len(X) < MANY_ROWS:
+            return self._run(X)
+        order = alike(X)
+        sorted_ = self._run(X[order])
+        computed = np.empty_like(sorted_)
+        computed[order] = sorted_
+        return computed
+
+    def _run(self, X: NDArray[Any]) -> NDArray[np.float32]:
         (computed,) = self._session.run(self._outputs, {self._input: X})
         return np.asarray(computed)

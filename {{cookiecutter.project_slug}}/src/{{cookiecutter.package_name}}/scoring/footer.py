@@ -140,7 +140,8 @@ class Reader:
         return number
 
     def _byte(self) -> int:
-        return self._take(1)[0]
+        self._place += 1
+        return self._content[self._place - 1]
 
     def _take(self, count: int) -> bytes:
         self._place += count
