@@ -164,14 +164,14 @@ def _text_line(request: Request) -> str:
 
 
 def _now() -> str:
-    seconds, thousandths = divmod(int(time() * 1000), 1000)
-    return f"{_second(seconds)}.{thousandths:03}+00:00"
+    return _moment(int(time() * 1000))
 
 
 @lru_cache(maxsize=2)
-def _second(seconds: int) -> str:
-    """Return a time in seconds since 1970 in ISO 8601; many requests are answered in the same one."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _moment(milliseconds: int) -> str:
+    """Return a time in milliseconds since 1970 in ISO 8601; several requests are answered in the same one."""
+    seconds, thousandths = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{thousandths:03}+00:00"
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[str]:

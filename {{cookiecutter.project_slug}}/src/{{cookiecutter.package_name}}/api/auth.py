@@ -106,8 +106,13 @@ def _is_local(request: Request) -> bool:
     server = request.scope.get("server")
     if server is None or not _is_loopback(server[0]):
         return False
-    telling = [header for header in request.scope["headers"] if header[0] in TELLING]
-    return any(name == b"host" for name, _ in telling) and all(_is_from_here(*header) for header in telling)
+    names_host = False
+    for name, value in request.scope["headers"]:
+        if name in TELLING:
+            if not _is_from_here(name, value):
+                return False
+            names_host = names_host or name == b"host"
+    return names_host
 
 
 @lru_cache(maxsize=256)

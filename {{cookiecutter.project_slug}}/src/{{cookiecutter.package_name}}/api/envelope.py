@@ -172,7 +172,7 @@ def _read(headers: Iterable[Header]) -> tuple[bytes, bytes]:
             id_ = value
         elif name == b"host":
             hosts.append(value)
-    if not ID.fullmatch(id_):
+    if not (id_ and ID.fullmatch(id_)):
         id_ = b"%032x" % getrandbits(128)  # unique, which is all it has to be; a call of the system would cost more
     return id_, hosts[0] if len(hosts) == 1 else b""
 
