@@ -1,5 +1,6 @@
 """The train job: a candidate is made in a child process, then published, then promoted if the policy says so."""
 
+import shutil
 import threading
 from contextlib import suppress
 from functools import partial
@@ -10,7 +11,7 @@ from ..monitoring.jobs import JobMetrics
 from ..settings import Settings
 from ..training.candidate import order
 from ..training.child import ChildKilled, run_in_child
-from ..training.publication import consider, discard, left_over, publish
+from ..training.publication import adopt, attempt, consider, discard, left_over, publish
 from ..training.tracking import track
 from .claim import WORKER_TRIES, claimed
 from .lease import FileLeases, turn
@@ -39,14 +40,17 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
 
     def make_candidate(hyperparameters: dict[str, Any]) -> dict[str, Any]:
         claim = claimed(jobs, stopping)
-        what = order(settings, claim.job_id, hyperparameters)
+        directory = attempt(settings, claim.job_id)
+        what = order(settings, directory, hyperparameters)
         try:
             with turn(turns, "train", claim.wait):
                 once = partial(run_in_child, what, claim.report, claim.check, settings.train_timeout_seconds)
-                return patient(once, claim.wait)
-        except BaseException:
-            discard(settings, claim.job_id)
-            raise
+                metrics = patient(once, claim.wait)
+            claim.check()
+            adopt(directory)
+            return metrics
+        finally:
+            shutil.rmtree(directory.parent, ignore_errors=True)
 
     def send(version: str) -> dict[str, str]:
         return track(settings, version, claimed(jobs, stopping).check)

@@ -8,19 +8,17 @@ from typing import Any
 
 from ..cluster import learning
 from ..errors import TrainingFailed
-from ..ml import Model
-from ..serving.registry import Registry
 from ..settings import Settings
 from .child import Report
 
 _PATH = re.compile(r"""(?<![\w/])(?:~|[A-Za-z]:)?[/\\][^\s'",;:]+""")
 
 
-def order(settings: Settings, run: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
-    """Write down all that a training needs, in values that JSON can carry; `run` names the candidate."""
+def order(settings: Settings, directory: Path, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Write down all that a training needs, in values that JSON can carry; the directory has the name of the run."""
     return {
         "kind": "train",
-        "directory": str(Registry(settings.models_dir.resolve(), Model.name).candidate(run)),
+        "directory": str(directory),
         "hyperparameters": hyperparameters,
         "url": None if settings.dataset_url is None else str(settings.dataset_url),
         "sha256": settings.dataset_sha256,

@@ -7,7 +7,7 @@ from ..serving.registry import Policy
 from ..settings import Settings
 from .candidate import order, train_here
 from .child import Report
-from .publication import consider, discard, publish
+from .publication import adopt, attempt, consider, discard, publish
 from .tracking import track
 
 
@@ -16,8 +16,10 @@ def train_now(
 ) -> dict[str, Any]:
     """Train, publish and promote in this process; return what came of it. Raises `TrainingFailed`."""
     run = uuid.uuid4().hex
+    directory = attempt(settings, run)
     try:
-        metrics = train_here(order(settings, run, hyperparameters), report)
+        metrics = train_here(order(settings, directory, hyperparameters), report)
+        adopt(directory)
         version = publish(settings, run)
     finally:
         discard(settings, run)

@@ -1,12 +1,29 @@
 """From a candidate to a version: published, promoted if the policy says so, and nothing left behind."""
 
 import shutil
+import uuid
+from pathlib import Path
 from typing import Any
 
 from ..errors import TrainingFailed
 from ..ml import Model
 from ..serving.registry import Policy, Registry
 from ..settings import Settings
+
+
+def attempt(settings: Settings, run: str) -> Path:
+    """Return where to write in one attempt at a run.
+
+    Each attempt has a folder of its own: a worker that has lost a job to another may not know it yet.
+    """
+    return Registry(settings.models_dir.resolve(), Model.name).candidate(f"{run}.{uuid.uuid4().hex[:8]}") / run
+
+
+def adopt(directory: Path) -> None:
+    """Make what an attempt has written the run's candidate; its folder may go then."""
+    candidate = directory.parents[1] / directory.name
+    shutil.rmtree(candidate, ignore_errors=True)  # of an attempt whose worker died at this point
+    directory.rename(candidate)
 
 
 def publish(settings: Settings, run: str) -> str:
@@ -30,10 +47,15 @@ def consider(settings: Settings, version: str, promote: Policy | None) -> dict[s
 
 
 def discard(settings: Settings, run: str) -> None:
-    """Remove what is left of a run's candidate."""
-    shutil.rmtree(Registry(settings.models_dir, Model.name).candidate(run), ignore_errors=True)
+    """Remove what is left of a run's candidate, and of all attempts at it."""
+    for path in _candidates(settings, f"{run}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def left_over(settings: Settings) -> list[str]:
-    """Name the runs whose candidates are still there."""
-    return [path.name for path in Registry(settings.models_dir, Model.name).candidate("").glob("*")]
+def left_over(settings: Settings) -> set[str]:
+    """Name the runs of which something is still there."""
+    return {path.name.partition(".")[0] for path in _candidates(settings, "*")}
+
+
+def _candidates(settings: Settings, pattern: str) -> list[Path]:
+    return list(Registry(settings.models_dir, Model.name).candidate("").glob(pattern))

@@ -1,0 +1,48 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from package_name.ml import Model
+from package_name.serving.registry import Registry
+from package_name.settings import Settings
+from package_name.training.publication import adopt, attempt, discard, left_over, publish
+
+
+@pytest.fixture
+def settings(trained: Settings, tmp_path: Path) -> Settings:
+    """Settings of a registry of one's own."""
+    return trained.model_copy(update={"models_dir": tmp_path / "models"})
+
+
+def written(trained: Settings, directory: Path) -> Path:
+    """Write what a training writes."""
+    shutil.copytree(Registry(trained.models_dir, Model.name).directory / "1", directory)
+    return directory
+
+
+def test_a_worker_that_lost_its_job_takes_nothing_from_the_one_that_has_it(
+    settings: Settings, trained: Settings
+) -> None:
+    """Checklist 32."""
+    lost, held = (written(trained, attempt(settings, "job")) for _ in range(2))
+    shutil.rmtree(lost.parent)
+    adopt(held)
+    assert publish(settings, "job") == "1"
+
+
+def test_an_attempt_takes_the_place_of_one_that_was_not_recorded(settings: Settings, trained: Settings) -> None:
+    for _ in range(2):
+        adopt(written(trained, attempt(settings, "job")))
+    assert publish(settings, "job") == "1"
+
+
+def test_what_is_left_of_a_run_is_found_and_removed_and_nothing_of_another(
+    settings: Settings, trained: Settings
+) -> None:
+    adopt(written(trained, attempt(settings, "first")))
+    for run in ("first", "first", "second"):
+        written(trained, attempt(settings, run))
+    assert left_over(settings) == {"first", "second"}
+    discard(settings, "first")
+    assert left_over(settings) == {"second"}
