@@ -70,13 +70,13 @@ class Storage:
 
     def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
         """Read an object, or the bytes from `start` up to `end`."""
-        import obstore
-
         with faults_translated():
-            if self.directory is not None:  # the library takes most of a millisecond
+            if self.directory is not None:  # the library would take most of a millisecond
                 with self.reader(path) as file:
                     file.seek(start)
                     return file.read(-1 if end is None else max(end - start, 0))
+            import obstore
+
             if end is None:
                 return bytes(obstore.get(_store(self.url), path).bytes())[start:]
             return bytes(obstore.get_range(_store(self.url), path, start=start, end=end)) if end > start else b""

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.types import ASGIApp
 
+from package_name.api.app import Service
 from package_name.api.direct import DirectRoute, Shortcut
 
 
@@ -28,8 +29,10 @@ def application(guard: Any = only_ann, path: str = "/hello") -> FastAPI:
     return app
 
 
-def by_the_shortcut() -> ASGIApp:
-    return Shortcut(PlainTextResponse("the long way"), application())
+def by_the_shortcut(guard: Any = only_ann) -> ASGIApp:
+    app = application(guard)
+    app.add_middleware(Shortcut, application=app)
+    return app
 
 
 @pytest.mark.parametrize("way", [application, by_the_shortcut])
@@ -43,7 +46,8 @@ def test_the_endpoint_answers_those_whom_the_guard_lets_pass(way: Callable[[], A
 def test_other_methods_and_paths_are_left_to_the_router() -> None:
     client = TestClient(application())
     assert (client.get("/hello").status_code, client.post("/elsewhere").status_code) == (405, 404)
-    client = TestClient(by_the_shortcut())
+    client = TestClient(Shortcut(PlainTextResponse("the long way"), application()))
+    assert client.post("/hello", content="you", headers={"X-Name": "ann"}).text == "you"
     assert {client.get("/hello").text, client.post("/elsewhere").text} == {"the long way"}
 
 
@@ -56,10 +60,20 @@ async def stumbles(_: Request) -> None:
 
 
 def test_an_error_is_for_its_handler_and_raised_if_it_has_none() -> None:
-    nobody = PlainTextResponse("the long way")
-    assert TestClient(Shortcut(nobody, application(stumbles))).post("/hello").status_code == 422
+    assert TestClient(by_the_shortcut(stumbles)).post("/hello").status_code == 422
     with pytest.raises(ArithmeticError):
-        TestClient(Shortcut(nobody, application(falls))).post("/hello")
+        TestClient(by_the_shortcut(falls)).post("/hello")
+
+
+def test_what_has_raised_an_error_is_not_tried_again() -> None:
+    tries = []
+
+    async def turns_away(request: Request) -> None:
+        tries.append(request.method)
+        raise HTTPException(403)
+
+    assert TestClient(by_the_shortcut(turns_away)).post("/hello").status_code == 403
+    assert tries == ["POST"]
 
 
 def test_openapi_describes_it_like_any_other() -> None:
@@ -73,6 +87,13 @@ async def asks_for_a_header(x_name: Annotated[str, Header()]) -> str:
 
 def blocks(request: Request) -> str:
     return request.method
+
+
+def test_the_service_brings_predictions_to_their_route_past_everything_that_other_routes_need(app: Service) -> None:
+    innermost: Any = app.user_middleware[-1].cls
+    assert innermost is Shortcut
+    direct = [route.path for route in app.router.routes if isinstance(route, DirectRoute)]
+    assert direct == ["/predict"]
 
 
 def test_a_path_with_parameters_is_refused() -> None:

@@ -16,6 +16,8 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 Guard = Callable[[Request], Awaitable[Any]]
+RAISED = "direct.raised"
+"""Where a request holds the error that its endpoint or a guard has raised already."""
 
 
 class DirectRoute(APIRoute):
@@ -42,6 +44,8 @@ class DirectRoute(APIRoute):
         if scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)  # refuses it
             return
+        if RAISED in scope:
+            raise scope[RAISED]
         response = await self.respond(Request(scope, receive))
         await response(scope, receive, send)
 
@@ -50,33 +54,25 @@ class Shortcut:
     """Bring requests for direct routes to them, past the layers that others need. The innermost middleware."""
 
     def __init__(self, app: ASGIApp, application: FastAPI) -> None:
-        """Know the direct routes of an application, and its handlers of errors."""
+        """Know the direct routes of an application."""
         self.app = app
-        self._handlers: dict[Any, Any] = dict(application.exception_handlers)
         direct = [route for route in application.router.routes if isinstance(route, DirectRoute)]
         self._routes = {(method, route.path): route for route in direct for method in route.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have a request answered by its route, or pass it on."""
+        """Have a request answered by its route, or pass it on, also with an error that was raised."""
         route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if route is None:
             await self.app(scope, receive, send)
             return
         scope["route"] = route
-        request = Request(scope, receive)
         try:
-            response = await route.respond(request)
-        except Exception as error:  # noqa: BLE001 - raised again if nobody handles it
-            response = await self._handled(request, error)
+            response = await route.respond(Request(scope, receive))
+        except Exception as error:  # noqa: BLE001 - the route raises it again
+            scope[RAISED] = error
+            await self.app(scope, receive, send)
+            return
         await response(scope, receive, send)
-
-    async def _handled(self, request: Request, error: Exception) -> Response:
-        """Return the answer of the application's handler of an error; raise the error if it has none."""
-        for kind in type(error).__mro__:
-            if kind in self._handlers:
-                response: Response = await self._handlers[kind](request, error)
-                return response
-        raise error
 
 
 def _guard(dependency: Any) -> Guard:

@@ -45,7 +45,7 @@ class Progress(NamedTuple):
     """How far a job is."""
 
     done: int
-    """Parts that are done: the first so many."""
+    """Parts that are done; of a job, the first so many."""
     rows: int
     """Rows that were scored."""
     rejected: int
