@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("wrk is needed. On Debian: apt-get install wrk", file=sys.stderr)
         return 2
     plan = QUICK if asked.quick else FULL
-    given = {name: getattr(asked, name) for name in ("rounds", "rows", "parts") if getattr(asked, name)}
+    given = {name: getattr(asked, name) for name in ("rows", "parts") if getattr(asked, name)}
+    if asked.rounds:
+        given |= dict.fromkeys(("rounds", "compared", "paired"), asked.rounds)
     plan = replace(plan, **given)
     asked.output.mkdir(parents=True, exist_ok=True)
     project = field.Project(asked.project.resolve(), (asked.output / "run").resolve())

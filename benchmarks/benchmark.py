@@ -20,8 +20,8 @@ from contender import Contender, Running, running
 
 FIRST_PORT = 18080
 ROWS = (1, 32, 1000)
-STARTS = 3
-"""How often it is measured how long a start takes."""
+TLS_SECONDS = 4
+"""Length of a turn where only TLS makes the difference: it begins with new connections, and they are to be kept."""
 AT_ONCE = 8
 """Requests with different rows by which answers are checked, before and after they are measured."""
 
@@ -31,6 +31,12 @@ class Plan:
     """How much is measured."""
 
     rounds: int
+    compared: int
+    """Rounds at the number of connections at which contenders are compared: more, since targets are told by them."""
+    paired: int
+    """Rounds of two who differ by TLS alone, which is little, or by a second process, whose callers come by chance."""
+    starts: int
+    """How often it is measured how long a start takes."""
     seconds: float
     connections: tuple[int, ...]
     parts: tuple[str, ...]
@@ -38,9 +44,9 @@ class Plan:
     rows: tuple[int, ...] = ROWS
 
 
-OWN = ("base", "scaling", "training", "starts")
-QUICK = Plan(rounds=3, seconds=1, connections=(16,), parts=OWN)
-FULL = Plan(rounds=3, seconds=1, connections=(1, 16, 64), parts=("tree", *OWN, "peers"))
+OWN = ("base", "tls", "scaling", "training", "starts")
+QUICK = Plan(rounds=3, compared=3, paired=1, starts=1, seconds=1, connections=(16,), parts=OWN)
+FULL = replace(QUICK, compared=5, paired=15, starts=5, connections=(1, 16, 64), parts=("tree", *OWN, "peers"))
 
 
 class Benchmark:
@@ -129,23 +135,22 @@ class Benchmark:
             if not all(threads.map(is_right, [turn % count for turn in range(AT_ONCE)])):
                 raise RuntimeError(f"{it.contender.name} answers {count} rows wrongly")
 
-    def together(self, group: str, runners: Sequence[Running], connections: Sequence[int]) -> None:
+    def together(
+        self, group: str, runners: Sequence[Running], connections: Sequence[int], plan: Plan | None = None
+    ) -> None:
         """Measure some who run, in turns."""
+        plan = plan or self.plan
         for it in runners:
             it.load(self.body(it.contender, 1), report.CONNECTIONS, 1)  # to warm up
-        for count in self.plan.rows:
+        for count in plan.rows:
             for clients in connections:
                 rounds: list[dict[str, load.Measured]] = []
                 for it in runners:
                     self.check(it, count)
-                for number in range(self.plan.rounds):
+                for number in range(plan.compared if clients == report.CONNECTIONS else plan.rounds):
                     turn = runners if number % 2 == 0 else runners[::-1]
-                    rounds.append(
-                        {
-                            it.contender.name: it.load(self.body(it.contender, count), clients, self.plan.seconds)
-                            for it in turn
-                        }
-                    )
+                    bodies = {it: self.body(it.contender, count) for it in turn}
+                    rounds.append({it.contender.name: it.load(bodies[it], clients, plan.seconds) for it in turn})
                 for it in runners:
                     self.check(it, count)
                     self._note(group, it, count, clients, rounds)
@@ -171,23 +176,25 @@ class Benchmark:
             flush=True,
         )
 
-    def started(self, contender: Contender, times: int = STARTS) -> None:
-        """Measure how long a contender takes to its first answer, and what memory it needs."""
-        seconds, memory, resident = [], 0.0, 0.0
+    def started(self, contenders: Sequence[Contender], times: int) -> None:
+        """Measure in turns how long contenders take to their first answer, and what memory they need."""
+        seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+        memory: dict[str, dict[str, float]] = {}
         for _ in range(times):
-            with running(contender, self.port(), self.project.folder) as it:
-                seconds.append(it.start_seconds)
-                it.load(self.body(contender, 1), report.CONNECTIONS, 1)
-                memory, resident = it.memory(), it.resident()
-        told = {"contender": contender.name, "seconds": statistics.median(seconds)}
-        self.starts.append({**told, "memory": memory, "resident": resident})
-        print(f"{'start':12} {contender.name:26} {statistics.median(seconds):.2f} s, {memory:.0f} MB", flush=True)
+            for contender in contenders:
+                with running(contender, self.port(), self.project.folder) as it:
+                    seconds[contender.name].append(it.start_seconds)
+                    it.load(self.body(contender, 1), report.CONNECTIONS, 1)
+                    memory[contender.name] = {"memory": it.memory(), "resident": it.resident()}
+        for name, took in seconds.items():
+            told = {"contender": name, "seconds": statistics.median(took), "least": min(took)}
+            self.starts.append({**told, **memory[name]})
+            print(f"{'start':12} {name:26} {told['seconds']:.2f} s, at least {told['least']:.2f}", flush=True)
 
     def run(self, contenders: Sequence[Contender], stack: ExitStack, workers: int = 1) -> list[Running]:
         """Start contenders, which run until the stack is closed."""
-        return [
-            stack.enter_context(running(one, self.port(), self.project.folder, workers=workers)) for one in contenders
-        ]
+        folder = self.project.folder
+        return [stack.enter_context(running(one, self.port(), folder, workers=workers)) for one in contenders]
 
     def base(self, *, with_seed: bool = True, group: str = "HTTP") -> None:
         """Measure the service beside its limit, bare inference and its origin."""
@@ -198,32 +205,43 @@ class Benchmark:
         with ExitStack() as stack:
             self.together(group, self.run(field_, stack), self.plan.connections)
 
+    def tls(self) -> None:
+        """Measure what TLS costs on connections that are kept."""
+        plan = replace(self.plan, rows=(1,), compared=self.plan.paired, seconds=TLS_SECONDS)
+        with ExitStack() as stack:
+            both = [field.service(self.project), field.service_over_https(self.project)]
+            self.together("TLS", self.run(both, stack), (report.CONNECTIONS,), plan)
+
     def scaling(self) -> None:
         """Measure the service with one process and with two."""
         one = field.service(self.project)
         two = replace(one, name="service, 2 processes")
+        plan = replace(self.plan, compared=self.plan.paired)
         with ExitStack() as stack:
             runners = [*self.run([one], stack), *self.run([two], stack, workers=2)]
-            self.together("processes", runners, (report.CONNECTIONS,))
+            self.together("processes", runners, (report.CONNECTIONS,), plan)
 
     def while_training(self) -> None:
-        """Measure what callers wait while a training runs, and while none does."""
+        """Measure in turns what callers wait while a training runs, and while none does."""
         for contender in (field.service_over_https(self.project, with_worker=True), field.seed(self.project)):
             with ExitStack() as stack:
                 (it,) = self.run([contender], stack)
                 self.check(it, 1)
-                body, rounds = self.body(contender, 1), self.plan.rounds
+                body = self.body(contender, 1)
                 it.load(body, report.CONNECTIONS, 1)
-                idle = [it.load(body, report.CONNECTIONS, 1).p99 for _ in range(rounds)]
-                busy = []
-                for _ in range(rounds):
+                it.rest()
+                idle, busy = [], []
+                for _ in range(self.plan.compared):
+                    idle.append(it.load(body, report.CONNECTIONS, 1).p99)
                     it.post(contender.train, contender.training)
                     time.sleep(2.0)  # until it is at it: a worker starts a process for it
                     busy.append(it.load(body, report.CONNECTIONS, 1).p99)
+                    it.rest()
                 self._note_training(contender.name, idle, busy)
 
     def _note_training(self, name: str, idle: Sequence[float], busy: Sequence[float]) -> None:
-        found = {"idle": statistics.median(idle), "training": statistics.median(busy)}
+        ratio = statistics.median(then / before for before, then in zip(idle, busy, strict=True))
+        found = {"idle": statistics.median(idle), "training": statistics.median(busy), "ratio": ratio}
         self.results.append(
             {"group": "training", "contender": name, "rows": 1, "connections": report.CONNECTIONS, **found}
         )
@@ -234,7 +252,7 @@ class Benchmark:
         with ExitStack() as stack:
             runners = self.run([field.service(self.project), peer], stack)
             self.together(peer.name, runners, (report.CONNECTIONS,))
-        self.started(peer, 1)
+        self.started([peer], 1)
 
     def peers(self, environments: Path, names: Sequence[str]) -> None:
         """Measure the peers, each in an environment of its own; note who cannot be, and for whom no time is left."""
@@ -264,13 +282,15 @@ class Benchmark:
         self.prepare(gradient_boosting="true")
         if "base" in parts:
             self.base()
+        if "tls" in parts:
+            self.tls()
         if "scaling" in parts:
             self.scaling()
         if "starts" in parts:
             https = field.service_over_https(project)
             beside = replace(field.service_over_https(project, with_worker=True), name="service over HTTPS, and worker")
-            for contender in (field.service(project), https, beside, field.seed(project)):
-                self.started(contender)
+            contenders = [field.libraries(project), field.service(project), https, beside, field.seed(project)]
+            self.started(contenders, self.plan.starts)
         if "peers" in parts:
             self.peers(environments, names)
         if "training" in parts:

@@ -18,6 +18,8 @@ import load
 
 PATIENCE = 90.0
 """Seconds to wait for the first answer."""
+LOOK_SECONDS = 0.5
+"""How long its processes are looked at to tell whether they do something."""
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -111,6 +113,21 @@ class Running:
                 continue
             total += (int(fields[11]) + int(fields[12])) / TICKS
         return total
+
+    def rest(self) -> None:
+        """Wait until it has done what it still does beside answering.
+
+        Raises:
+            RuntimeError: it goes on and on.
+
+        """
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            before = self.cpu()
+            time.sleep(LOOK_SECONDS)
+            if 0 <= self.cpu() - before < LOOK_SECONDS / 10:
+                return
+        raise RuntimeError(f"{self.contender.name} finds no rest")
 
     def memory(self) -> float:
         """Return the memory of all its processes in MB; what they share counts once."""

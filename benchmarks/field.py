@@ -61,7 +61,7 @@ def service_over_https(project: Project, *, with_worker: bool = False) -> Conten
             *(project.python, "-m", project.package, "serve", "--port", str(port), "--workers", str(workers), *beside)
         ],
         note="the command `serve`",
-        environment=project.settings(),
+        environment=project.settings(promote="never"),  # what it trains beside is not what is measured
         directory=project.folder,
         scheme="https",
         train="/train",
@@ -83,13 +83,12 @@ def limit(project: Project, answers: Path) -> Contender:
 
 def bare(project: Project) -> Contender:
     """Return JSON in, onnxruntime, JSON out."""
-    return Contender(
-        "bare",
-        lambda port, workers: _uvicorn(project, "bare:app", port, workers),
-        note="uvicorn, json, onnxruntime and nothing else",
-        environment={"MODEL": str(project.registry / "model.onnx")},
-        directory=HERE,
-    )
+    return _onnx(project, "bare", "uvicorn, json, onnxruntime and nothing else")
+
+
+def libraries(project: Project) -> Contender:
+    """Return the libraries that the service loads, with an application of one route."""
+    return _onnx(project, "libraries", "the service's libraries, and one route of FastAPI")
 
 
 def seed(project: Project) -> Contender:
@@ -102,6 +101,17 @@ def seed(project: Project) -> Contender:
         directory=HERE,
         train="/train",
         training={},
+    )
+
+
+def _onnx(project: Project, name: str, note: str) -> Contender:
+    """Return an application of that name, which computes the model's ONNX file."""
+    return Contender(
+        name,
+        lambda port, workers: _uvicorn(project, f"{name}:app", port, workers),
+        note=note,
+        environment={"MODEL": str(project.registry / "model.onnx")},
+        directory=HERE,
     )
 
 

@@ -56,20 +56,62 @@ def test_a_contender_that_ends_by_itself_is_told_with_its_last_words(tmp_path: P
         pass
 
 
+WORKS = """
+import threading, time
+from pathlib import Path
+
+def work():
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        pass
+    Path("finished").touch()
+
+threading.Thread(target=work).start()
+"""
+
+
+def test_it_is_waited_for_until_a_contender_does_nothing_any_more(tmp_path: Path) -> None:
+    contender = Contender(
+        "works", lambda port, _: [sys.executable, "-c", WORKS + STAND_IN, str(port), "right"], directory=tmp_path
+    )
+    with running(contender, free_port(), tmp_path) as it:
+        it.rest()
+        assert (tmp_path / "finished").exists()
+
+
 def result(contender: str, rows: int, group: str = "HTTP", **times: float) -> dict[str, Any]:
     figures = {"rate": 1.0, "p50": 1.0, "p99": 1.0, "cpu": 1.0, "wrong": 0}
     return {"group": group, "contender": contender, "rows": rows, "connections": 16, **figures, "times": times}
 
 
+def told(results: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"results": results, "starts": [], "machine": {"cores": 2}}
+
+
 @pytest.mark.parametrize(("part", "met"), [(0.26, True), (0.24, False)])
 def test_targets_are_met_or_not_and_what_was_not_measured_is_neither(part: float, met: bool) -> None:  # noqa: FBT001
     results = [result("service", 1, limit=part), result("service", 1, "Peer", Peer=5.0)]
-    found = {one.what: one for one in report.targets({"results": results, "starts": []})}
+    found = {one.what: one for one in report.targets(told(results))}
     assert found["rows: 1; answers/s, as a part of limit"].met is met
     assert found["rows: 1; answers/s, times the best peer in its best configuration"].met
     assert found["rows: 1; answers/s, times the best peer in its documented default"].met is False
     assert found["rows: 1; p99 at 16 connections in ms, on a quiet machine"].met
     assert found["rows: 32; answers/s, as a part of bare"].met is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "cpu", "cores", "wanted"),
+    [(10_000, 100, 2, "1.7"), (200, 8_000, 2, "1.06"), (200, 8_000, 4, "1.7"), (100, 5_000, 2, "1.7")],
+)
+def test_two_processes_are_to_give_what_one_leaves_of_the_cores(
+    rate: float, cpu: float, cores: int, wanted: str
+) -> None:
+    one = result("service", 1000, "processes") | {"rate": rate, "cpu": cpu}
+    two = result("service, 2 processes", 1000, "processes", service=1.2)
+    found = [each for each in report.targets(told([one, two]) | {"machine": {"cores": cores}}) if each.found == 1.2]
+    assert [each.wanted for each in found] == [f"at least {wanted}"]
+    assert found[0].met is (wanted == "1.06")
+    assert (f"uses 1.60 of {cores} cores" in found[0].what) is (cpu == 8_000)
 
 
 @pytest.mark.full
