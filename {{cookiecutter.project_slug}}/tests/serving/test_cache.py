@@ -60,19 +60,27 @@ def url_of(kind: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
-def test_what_is_kept_is_found_until_its_time_is_over(kind: str, request: pytest.FixtureRequest) -> None:
+def test_what_is_kept_is_found_until_its_time_is_over(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = url_of(kind, request)
+    monkeypatch.setattr(cache, "PATIENCE_SECONDS", 10)  # how long the cache takes is not the question here
 
     async def scenario() -> None:
-        answers = answer_cache(url, 0.3)
-        assert await answers.find(b"k") == (None, "miss")
-        answers.keep(b"k", b"answer")
-        await settled(answers)
-        assert await answers.find(b"k") == (b"answer", "hit")
+        lasting, brief = answer_cache(url, 60), answer_cache(url, 0.1)
+        for answers in (lasting, brief):
+            assert await answers.find(b"k") == (None, "miss")
+        lasting.keep(b"k", b"answer")
+        await settled(lasting)
+        assert await lasting.find(b"k") == (b"answer", "hit")
+        brief.keep(b"k", b"answer")  # in Redis it takes the place of the other
+        await settled(brief)
         async with asyncio.timeout(10):
-            while (await answers.find(b"k"))[1] == "hit":  # noqa: ASYNC110 - time passes elsewhere
+            while (found := await brief.find(b"k")) == (b"answer", "hit"):  # noqa: ASYNC110 - time passes elsewhere
                 await asyncio.sleep(0.05)
-        await answers.close()
+        assert found == (None, "miss")
+        await lasting.close()
+        await brief.close()
 
     run(scenario())
 
@@ -117,6 +125,28 @@ def test_a_redis_that_never_answers_costs_a_moment_only() -> None:
             await answers.close()
 
         run(scenario())
+
+
+def test_memory_holds_no_more_than_so_many_bytes_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MOST_BYTES", 1000)
+    monkeypatch.setattr(cache, "MOST_ANSWERS", 10)
+
+    async def scenario() -> None:
+        answers = answer_cache("memory://", 60)
+
+        async def kept(count: int, content: bytes) -> int:
+            keys = [b"%d/%d" % (len(content), number) for number in range(count)]
+            for key in keys:
+                answers.keep(key, content)
+            await settled(answers)
+            return [(await answers.find(key))[1] for key in keys].count("hit")
+
+        assert await kept(20, b"x") == 10
+        assert await kept(20, b"x" * 300) == 3
+        assert await kept(1, b"x" * 1001) == 0
+        assert await kept(1, b"x") == 1, "the cache rests after a fault: one that is too long is none"
+
+    run(scenario())
 
 
 class Garbled:

@@ -10,6 +10,8 @@ import pytest
 
 from package_name.errors import IncompatibleModelVersion
 from package_name.ml import Model
+from package_name.ml.manifest import FileRecord
+from package_name.ml.rowwise import is_rowwise
 from package_name.monitoring.drift import Tallies
 from package_name.serving import champion
 from package_name.serving.champion import Champion, load, promote
@@ -36,6 +38,39 @@ def test_a_new_champion_is_picked_up_and_the_old_one_stays_usable(registry: Regi
     assert (before.version, champion.served and champion.served.version) == ("1", "2")
     X = Model.Features.matrix([Model.Features.example().values()])
     assert before.answer(X).finite
+
+
+def test_it_is_known_whether_rows_of_several_callers_may_be_computed_together(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champion, "largest", lambda *_: 123)  # quick, however slow the machine is now
+    serving = Champion(registry, 10**9)
+    serving.refresh()
+    assert serving.served is not None
+    assert serving.served.rowwise == is_rowwise(serving.served.model.compute, Model.Features)
+
+
+def test_a_version_that_takes_its_time_is_known_to(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(champion, "largest", lambda *_: 123)
+    serving = Champion(registry, 10**9)
+    serving.refresh()
+    assert serving.served is not None
+    assert serving.served.small == 123
+    assert "requests of more than 123 bytes are computed in threads" in caplog.text
+
+
+def test_a_version_that_is_slow_for_one_row_is_not_tried_on_many(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champion, "largest", lambda *_: 0)
+    monkeypatch.setattr(champion, "is_rowwise", lambda *_: pytest.fail("it was tried"))
+    serving = Champion(registry, 10**9)
+    serving.refresh()
+    assert serving.served is not None
+    assert (serving.served.small, serving.served.rowwise) == (0, False)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "tampered", "too large", "missing"])
@@ -110,6 +145,51 @@ def test_versions_that_come_and_go_are_counted_each_in_one_file(registry: Regist
     assert {one.counted for one in held.drift()} == {3}
 
 
+def republish(registry: Registry, version: str) -> None:
+    """Delete a version and give its number to another, which computes the same from another file."""
+    model, manifest = registry.directory / version / "model.onnx", registry.directory / version / "manifest.json"
+    content = model.read_bytes() + b"\x72\x00"  # one more description of the model, which is empty
+    record = json.loads(manifest.read_text())
+    record["files"]["model.onnx"] = FileRecord.of(content).model_dump()
+    model.write_bytes(content)
+    manifest.write_text(json.dumps(record))
+
+
+def test_another_version_of_the_same_number_takes_its_place_once_it_is_promoted(registry: Registry) -> None:
+    held = Champion(registry, 10**9)
+    held.refresh()
+    before = held.served
+    registry.promote("1")
+    held.refresh()
+    assert held.served is before is not None
+    republish(registry, "1")
+    registry.promote("1")
+    held.refresh()
+    assert held.served is not None
+    assert (held.served.version, held.served is before) == ("1", False)
+    assert held.served.identity != before.identity, "the cache would give the answers of the old one"
+
+
+def test_a_version_that_was_deleted_goes_on_serving_beside_a_new_canary(registry: Registry) -> None:
+    held = Champion(registry, 10**9)
+    held.refresh()
+    before = held.served
+    shutil.rmtree(registry.directory / "1")
+    registry.direct(canary="2", share=0.5)
+    held.refresh()
+    assert held.served is before is not None
+    assert held.canary is not None
+
+
+def test_drift_is_told_when_the_registry_is_away(registry: Registry, tmp_path: Path) -> None:
+    held = Champion(registry, 10**9, Tallies(tmp_path / "drift", 7))
+    held.refresh()
+    told = held.drift()
+    assert told
+    shutil.rmtree(registry.directory)
+    assert held.drift() == told
+
+
 def test_without_a_champion_nothing_serves(tmp_path: Path) -> None:
     champion = Champion(Registry(tmp_path, Model.name), 10**9)
     champion.refresh()
@@ -123,6 +203,7 @@ async def _until(happened: Callable[[], bool]) -> None:
 
 
 def test_following_survives_a_fault_and_tries_again(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(champion, "RETRY_SECONDS", 0.1)
     real, faults = champion.load, [RuntimeError("nobody foresaw this")]
 
     def load_with_one_fault(*arguments: object) -> champion.Served:
@@ -143,3 +224,55 @@ def test_following_survives_a_fault_and_tries_again(registry: Registry, monkeypa
 
     asyncio.run(scenario())
     assert held.served is not None
+
+
+def test_a_champion_that_cannot_be_loaded_is_left_alone_until_the_pointer_changes(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def load_none(_registry: Registry, version: str, _max_bytes: int) -> champion.Served:
+        tried.append(version)
+        raise IncompatibleModelVersion("It is of no use.")
+
+    monkeypatch.setattr(champion, "load", load_none)
+    held = Champion(registry, 10**9)
+    looks, look = [0], held._look  # noqa: SLF001 - how often it looks cannot be seen elsewhere
+
+    def counted() -> tuple[int, int] | None:
+        looks[0] += 1
+        return look()
+
+    monkeypatch.setattr(held, "_look", counted)
+
+    async def scenario() -> None:
+        follower = asyncio.create_task(held.follow(0.001))
+        await _until(lambda: looks[0] > 20)
+        assert tried == ["1"]
+        registry.promote("2")
+        await _until(lambda: tried == ["1", "2"])
+        monkeypatch.setattr(champion, "RETRY_SECONDS", 0.001)
+        registry.promote("1")
+        await _until(lambda: len(tried) > 4)
+        follower.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_following_survives_counts_that_cannot_be_written(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(champion, "FLUSH_SECONDS", 0)
+    flushes: list[None] = []
+
+    def fail() -> None:
+        flushes.append(None)
+        raise RuntimeError("nobody foresaw this")
+
+    held = Champion(registry, 10**9)
+    monkeypatch.setattr(held, "flush", fail)
+
+    async def scenario() -> None:
+        follower = asyncio.create_task(held.follow(0.001))
+        await _until(lambda: len(flushes) > 2)
+        follower.cancel()
+
+    asyncio.run(scenario())

@@ -6,7 +6,7 @@ import pytest
 from package_name.errors import BadInput, PredictionOverflow, TooLarge
 from package_name.ml import Model
 from package_name.serving.champion import Served
-from package_name.serving.prediction import Prediction, predict, read_csv
+from package_name.serving.prediction import Prediction, members, predict, read_csv
 
 NAMES = Model.Features.names()
 EXAMPLE = Model.Features.example().values()
@@ -15,7 +15,8 @@ Table = Callable[..., str]
 
 
 def test_a_prediction_names_model_and_version_and_answers_each_row(constant: Callable[..., Served]) -> None:
-    answer, _ = predict(constant(), Model.Features.matrix([EXAMPLE, EXAMPLE]))
+    version = constant()
+    answer = members(version, predict(version, Model.Features.matrix([EXAMPLE, EXAMPLE])).lists())
     expected = {name: values * 2 for name, values in Model.example_answer().lists().items()}
     assert answer == {"model": Model.name, "version": "42", **expected}
     assert Prediction.model_validate(answer, strict=True).model_dump() == answer  # as is documented

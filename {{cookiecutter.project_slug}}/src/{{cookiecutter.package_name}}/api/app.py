@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
 from pydantic.json_schema import models_json_schema
@@ -23,17 +24,18 @@ from ..monitoring.drift import Tallies
 from ..monitoring.metrics import Metrics
 from ..serving.cache import answer_cache
 from ..serving.champion import Champion
+from ..serving.microbatch import MicroBatcher
+from ..serving.prediction import Predictor
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
 from . import auth, batches, docs, health, jobs, methods, metrics, models, predict, problems, results, traffic
 from .compression import Compression
-from .concurrency import Concurrency
 from .dependencies import Services
 from .direct import Shortcut
 from .drain import Drain
 from .envelope import Envelope
-from .limits import BodyLimit
+from .limits import Limits
 from .schemas import predict_request
 
 if TYPE_CHECKING:
@@ -92,19 +94,23 @@ def create_app(settings: Settings) -> Service:
     registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
     champion = Champion(registry, settings.max_model_bytes, Tallies(settings.data_dir / "drift", settings.drift_days))
     measured = Metrics(champion.drift)
+    shadow = Shadow(measured)
+    predictor = Predictor(champion, shadow, measured)
     services = Services(
         settings=settings,
         registry=registry,
         champion=champion,
         metrics=measured,
         cache=answer_cache(url.get_secret_value(), settings.cache_seconds) if (url := settings.cache_url) else None,
-        shadow=Shadow(measured),
+        shadow=shadow,
+        predictor=predictor,
+        batcher=MicroBatcher(predictor.predict),
         jobs=Jobs(settings),
         keys=KeyStore(settings.keys_path),
         drain=Drain(settings.drain_seconds),
         issuer=_issuer(settings),
         quotas=_quotas(settings, measured),
-        large=asyncio.Semaphore(LARGE_AT_ONCE),
+        large=CapacityLimiter(LARGE_AT_ONCE),
         needs_key=settings.needs_key,
     )
     traces, telemetry = _traces(settings)
@@ -126,9 +132,11 @@ def create_app(settings: Settings) -> Service:
     if traces is None:  # FastAPI tells a trace the route where its router finds it
         app.add_middleware(Shortcut, application=app)
     app.add_middleware(
-        BodyLimit, max_bytes=settings.max_body_bytes, max_bytes_at={"/batches": settings.max_upload_bytes}
+        Limits,
+        max_requests=settings.max_concurrent_requests,
+        max_bytes=settings.max_body_bytes,
+        max_bytes_at={"/batches": settings.max_upload_bytes},
     )
-    app.add_middleware(Concurrency, limit=settings.max_concurrent_requests)
     _wrap(app, settings, services.metrics)
     problems.install(app)
     predict.install(app, settings.max_rows)

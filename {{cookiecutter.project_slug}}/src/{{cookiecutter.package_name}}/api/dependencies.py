@@ -1,15 +1,17 @@
 """What endpoints need, as annotated types."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from ..errors import ModelNotReady
 from ..monitoring.metrics import Metrics
 from ..serving.cache import AnswerCache
 from ..serving.champion import Champion, Served
+from ..serving.microbatch import MicroBatcher
+from ..serving.prediction import Predictor
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
@@ -45,6 +47,10 @@ class Services:
     """Answers that are kept, if any are."""
     shadow: Shadow
     """What compares a version that is tried."""
+    predictor: Predictor
+    """What predicts, and counts what it predicts."""
+    batcher: MicroBatcher
+    """What has it predict the rows of several callers together."""
     jobs: "Jobs"
     """Background work."""
     keys: "KeyStore"
@@ -55,7 +61,7 @@ class Services:
     """Who else may call: bearers of its tokens. None unless the settings name one."""
     quotas: "Quotas | None"
     """How often each may call. None if there are no limits, or nobody is asked for a credential."""
-    large: asyncio.Semaphore
+    large: CapacityLimiter
     """Lets only so many large requests be computed at once: more would hold each other up, and the small ones too."""
     needs_key: bool
     """Whether every caller needs a credential; the settings know, after some thought."""

@@ -1,20 +1,22 @@
 """Predictions for rows sent as JSON or as a CSV file."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from numpy.typing import NDArray
 from pydantic_core import to_json
 from starlette.datastructures import UploadFile
 
 from .. import errors
 from ..ml import Model
+from ..ml.base import Lists
 from ..serving import prediction
 from ..serving.cache import key_of
 from ..serving.champion import Served
+from ..serving.pace import SMALL
 from ..serving.prediction import Prediction
 from . import lines
 from .auth import require
@@ -35,8 +37,6 @@ ERRORS = documented(
     errors.ModelNotReady,
 )
 """Errors that a prediction may answer."""
-SMALL = 8 * 2**10
-"""Bytes of a request that is computed at once: some milliseconds of work, less than other callers would notice."""
 
 UPLOAD: dict[str, Any] = {
     "requestBody": {
@@ -66,7 +66,8 @@ SAME: dict[str, Any] = {
 """What the routes have in common."""
 
 Result = TypeVar("Result")
-Rows = Sequence[Sequence[Any]]
+Matrix = NDArray[Any]
+Write = Callable[[dict[str, Any]], Response]
 
 
 def install(app: FastAPI, max_rows: int) -> None:
@@ -81,18 +82,21 @@ def install(app: FastAPI, max_rows: int) -> None:
         content = await json_content(request)
         version = await served(request)
 
-        def rows() -> Rows:
-            return parsed(request_model, content, place_of_row_value).rows()
+        def read() -> Matrix:
+            return Model.Features.matrix(parsed(request_model, content, place_of_row_value).rows())
 
-        return await answer(request, version, rows, len(content))
+        return await answer(request, version, read, len(content))
 
     async def predict_csv(
         file: Annotated[UploadFile, Depends(upload)], request: Request, version: ServedVersion
     ) -> Response:
         """Predict each row of a CSV file: UTF-8, a header with the features' names in any order."""
         content = await file.read()
-        rows = await run_in_threadpool(prediction.read_csv, content, max_rows)
-        return await answer(request, version, lambda: rows, len(content))
+
+        def read() -> Matrix:
+            return Model.Features.matrix(prediction.read_csv(content, max_rows))
+
+        return await answer(request, version, read, len(content))
 
     described_body = described(request_model, PREDICT_EXAMPLES)
     app.router.add_api_route(
@@ -101,7 +105,7 @@ def install(app: FastAPI, max_rows: int) -> None:
     app.router.add_api_route("/predict/csv", predict_csv, openapi_extra=UPLOAD, **SAME)
 
 
-async def answer(request: Request, version: Served, rows: Callable[[], Rows], size: int) -> Response:
+async def answer(request: Request, version: Served, read: Callable[[], Matrix], size: int) -> Response:
     """Predict the rows of a request of `size` bytes, or find in the cache what was predicted for them; count them.
 
     Raises:
@@ -111,38 +115,42 @@ async def answer(request: Request, version: Served, rows: Callable[[], Rows], si
     behind = services(request)
     write = lines.in_lines if lines.accepted(request.scope["headers"]) else whole
     if behind.cache is None:
-        return await worked_out(behind, size, lambda: compute(behind, version, Model.Features.matrix(rows()), write))
-    X = await worked_out(behind, size, lambda: Model.Features.matrix(rows()))
-    key = key_of(Model.name, version.version, X)
+        return await predicted(behind, version, read, write, size)
+    X = await worked_out(behind, read, in_thread=size > SMALL)
+    key = key_of(Model.name, version.identity, X)
     kept, result = await behind.cache.find(key)
     behind.metrics.cache.labels(result).inc()
     if kept is None:
-        kept = bytes((await worked_out(behind, size, lambda: compute(behind, version, X, whole))).body)
+        kept = bytes((await predicted(behind, version, lambda: X, whole, size)).body)
         behind.cache.keep(key, kept)
     return JSONContent(kept) if write is whole else write(json.loads(kept))
 
 
-async def worked_out(behind: Services, size: int, work: Callable[[], Result]) -> Result:
-    """Do a part of the work on a request of `size` bytes, in a thread of its own if other callers would wait for it."""
-    if size <= SMALL:
-        return work()
-    async with behind.large:
-        return await run_in_threadpool(work)
+async def predicted(behind: Services, version: Served, read: Callable[[], Matrix], write: Write, size: int) -> Response:
+    """Predict rows and write the answer: a small request together with others, if that makes no difference to it."""
 
+    def written(lists: Lists) -> Response:
+        return write(prediction.members(version, lists))
 
-def compute(
-    behind: Services, version: Served, X: NDArray[Any], write: Callable[[dict[str, Any]], Response]
-) -> Response:
-    """Let a version predict rows, count them, let the shadow see them, and write the answer."""
+    def alone() -> Response:
+        return written(behind.predictor.predict(version, read()).lists())
+
     try:
-        predicted, found = prediction.predict(version, X)
+        is_large = size > version.small
+        if version.rowwise and not is_large:
+            return await behind.batcher.predict(version, read, written, size)
+        return await worked_out(behind, alone, in_thread=is_large)
     except errors.PredictionOverflow:
         behind.metrics.overflows.inc()
         raise
-    behind.metrics.predicted(version.version, len(X))
-    if (shadow := behind.champion.shadow) is not None:
-        behind.shadow.offer(shadow, X, found)
-    return write(predicted)
+
+
+async def worked_out(behind: Services, work: Callable[[], Result], *, in_thread: bool) -> Result:
+    """Do a part of the work on a request, in a thread of its own if other callers would wait for it too long."""
+    if not in_thread:
+        return work()
+    # Not one of the threads that the framework lends: dozens of calls that wait for the database may hold all of them.
+    return await to_thread.run_sync(work, limiter=behind.large)
 
 
 class JSONContent(Response):

@@ -1,8 +1,8 @@
 """Answers that are kept for a while: in this process's memory, or in a Redis that several share.
 
-A key holds the version that computed the answer and all values of the request, so a new version never answers with an
-old one's words. Whatever is wrong with the cache, the model answers: slowly is the worst that may happen, and not for
-long, because a cache that fails is left alone for a moment.
+A key holds the identity of the version that computed the answer and all values of the request, so a new version never
+answers with an old one's words. Whatever is wrong with the cache, the model answers: slowly is the worst that may
+happen, and not for long, because a cache that fails is left alone for a moment.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ PAUSE_SECONDS = 1.0
 """How long a cache that failed is not asked again."""
 MOST_ANSWERS = 10_000
 """Answers that a process's memory holds; the one that was used longest ago makes room."""
+MOST_BYTES = 64 * 2**20
+"""Bytes of these answers together; a single one that is longer is not kept."""
 DIGEST_BYTES = 16
 """Length of the digest before each answer, by which one knows that nobody else wrote it or cut it."""
 MOST_WRITES = 100
@@ -49,7 +51,7 @@ class Memory:
         """Keep each answer for so many seconds."""
         from cachetools import TTLCache
 
-        self._kept: Any = TTLCache(MOST_ANSWERS, seconds)
+        self._kept: Any = TTLCache(MOST_BYTES, seconds, getsizeof=_size)
 
     async def get(self, key: bytes) -> bytes | None:
         """Return what is kept under a key."""
@@ -57,8 +59,9 @@ class Memory:
         return kept
 
     async def set(self, key: bytes, content: bytes) -> None:
-        """Keep content under a key."""
-        self._kept[key] = content
+        """Keep content under a key, unless there is no room for it."""
+        if _size(content) <= MOST_BYTES:
+            self._kept[key] = content
 
     async def close(self) -> None:
         """Do nothing: it ends with the process."""
@@ -142,11 +145,16 @@ def answer_cache(url: str, seconds: float) -> AnswerCache:
     return AnswerCache(Memory(seconds) if url.startswith("memory://") else Redis(url, seconds))
 
 
-def key_of(model: str, version: str, X: NDArray[Any]) -> bytes:
-    """Return the key of a request: the model's name, its version, and a digest of all values."""
+def key_of(model: str, identity: str, X: NDArray[Any]) -> bytes:
+    """Return the key of a request: the model's name, its version's `Served.identity`, and a digest of all values."""
     # A text's values are strings of any length, so their ends must show.
     values = "\0".join(X[:, 0]).encode() if X.dtype == object else X.tobytes()
-    return b"%s/%s/%s" % (model.encode(), version.encode(), blake2b(values, digest_size=24).hexdigest().encode())
+    return b"%s/%s/%s" % (model.encode(), identity.encode(), blake2b(values, digest_size=24).hexdigest().encode())
+
+
+def _size(content: bytes) -> int:
+    """Return the share of the memory that an answer takes: so many short ones fit in that their number is limited."""
+    return max(len(content), -(-MOST_BYTES // MOST_ANSWERS))
 
 
 def _digest(content: bytes) -> bytes:

@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,13 +13,17 @@ from numpy.typing import NDArray
 from ..errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound
 from ..ml import Model
 from ..ml.base import Answer, Interval
-from ..ml.manifest import Manifest
+from ..ml.manifest import FileRecord, Manifest
+from ..ml.rowwise import is_rowwise
 from ..monitoring.drift import Drift, Tallies, Watch
+from .pace import SMALL, largest
 from .registry import Registry, Traffic
 from .runtime import Computes, check_runtime, open_model
 
 FLUSH_SECONDS = 10.0
 """Time between two writings of what was counted, in seconds."""
+RETRY_SECONDS = 10.0
+"""Time after which a champion that could not be loaded is tried again, in seconds: to read it may be much work."""
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +40,17 @@ class Served:
     """How far a predicted value may be off."""
     watch: Watch | None = None
     """Counts what it predicts, to tell drift."""
+    rowwise: bool = False
+    """Whether it is known to compute each row by itself, so that rows of several callers may be computed together."""
+    small: int = SMALL
+    """Bytes of the largest request that is computed in the event loop; a larger one is computed in a thread."""
+    digest: str = ""
+    """SHA-256 of its file."""
+
+    @cached_property
+    def identity(self) -> str:
+        """Its number and its file's digest: once a version is deleted, another may get its number."""
+        return f"{self.version}-{self.digest}"
 
     def answer(self, X: NDArray[Any]) -> Answer:
         """Predict each row of `X`, as `Features.matrix` returns it; shape (rows, features)."""
@@ -60,8 +76,9 @@ def load(registry: Registry, version: str, max_bytes: int) -> Served:
     check_runtime(manifest, version, allow_pickle=registry.allow_pickle)
     file_name = f"model.{manifest.runtime}"
     content = registry.read(version, file_name, max_bytes)
+    digest = FileRecord.of(content).sha256
     try:
-        served = Served(version, open_model(manifest.runtime, content), manifest.interval)
+        served = Served(version, open_model(manifest.runtime, content), manifest.interval, digest=digest)
         served.answer(Model.Features.matrix([Model.Features.example().values()]))
     except ModuleNotFoundError as error:
         needed = f"{file_name} of version {version} needs {error.name}, which is not installed here."
@@ -137,6 +154,8 @@ class Champion:
         self._tallies = tallies
         self._watches: dict[str, Watch] = {}
         self._seen: tuple[int, int] | None = None
+        self._tried: tuple[int, int] | None = None
+        self._resumes_at = 0.0
         self._complaint = ""
 
     def choose(self) -> Served | None:
@@ -153,6 +172,7 @@ class Champion:
         seen = self._look()
         if seen is None or seen == self._seen:
             return
+        self._tried = seen
         try:
             traffic = self._registry.traffic()
             if traffic is not None:
@@ -164,37 +184,63 @@ class Champion:
             self._complain(error.detail)
         else:
             self._seen, self._complaint = seen, ""
+        finally:
+            self._resumes_at = time.monotonic() + RETRY_SECONDS
+
+    def _is_due(self) -> bool:
+        """Tell whether there is something to load: a new pointer, or after a while one that could not be followed."""
+        seen = self._look()
+        return seen not in (None, self._seen) and (seen != self._tried or time.monotonic() >= self._resumes_at)
 
     def _loaded(self, version: str | None, before: Served | None) -> Served | None:
         """Return a version, loaded: the one that had this place `before`, if it is the same."""
-        if version is None or (before is not None and before.version == version):
-            return before if version else None
-        loaded = self._watched(load(self._registry, version, self._max_bytes))
+        if version is None:
+            return None
+        if before is not None and before.version == version and self._is_still(before):
+            return before
+        loaded = load(self._registry, version, self._max_bytes)
+        compute = loaded.model.compute
+        small = largest(compute, Model.Features)
+        # To try it on many rows takes a slow version minutes, and what is computed in threads is computed alone anyway.
+        loaded = replace(loaded, rowwise=small > 0 and is_rowwise(compute, Model.Features), small=small)
         log.info("version %s is loaded", version)
-        return loaded
+        if small < SMALL:
+            log.info("it takes its time: requests of more than %d bytes are computed in threads", small)
+        return self._watched(loaded)
+
+    def _is_still(self, loaded: Served) -> bool:
+        """Tell whether the version of this number is the one that is loaded."""
+        try:
+            manifest = self._registry.manifest(loaded.version)
+        except (InvalidModelVersion, ModelVersionNotFound):
+            return True  # what cannot be read cannot take its place either
+        record = manifest.files.get(f"model.{manifest.runtime}")
+        return record is not None and record.sha256 == loaded.digest
 
     def _watched(self, served: Served) -> Served:
         """Let a version count what it predicts."""
         if self._tallies is None:
             return served
-        watch = self._watches.get(served.version)
+        watch = self._watches.get(served.identity)
         if watch is None:
             watch = self._tallies.watch(served.version, self._registry.manifest(served.version).reference)
-            self._watches[served.version] = watch
+            self._watches[served.identity] = watch
         return replace(served, watch=watch)
 
     def drift(self) -> list[Drift]:
         """Compare what the version that serves predicted lately with its training; nothing if none serves."""
-        if self.served is None or self._tallies is None:
+        served = self.served
+        if served is None or served.watch is None or self._tallies is None:
             return []
-        return self._tallies.drift(self.served.version, self._registry.manifest(self.served.version).reference)
+        # By what was loaded with the version: its record may be gone by now.
+        return self._tallies.drift(served.version, served.watch.reference)
 
     def flush(self) -> None:
         """Write down what was counted; a fault is logged, and the counts are written the next time."""
         watches, serving = self._watches, (self.served, self.canary, self.shadow)
         current = [version.watch for version in serving if version is not None]
         # A version that was replaced may still answer requests that began with it.
-        self._watches = {version: watch for version, watch in watches.items() if watch in current or watch.waits}
+        self._watches = {identity: watch for identity, watch in watches.items() if watch in current or watch.waits}
         for watch in watches.values():
             try:
                 watch.flush()
@@ -221,11 +267,11 @@ class Champion:
         flushed = time.monotonic()
         while True:
             await asyncio.sleep(seconds)
-            if time.monotonic() > flushed + FLUSH_SECONDS:
-                flushed = time.monotonic()
-                await asyncio.to_thread(self.flush)
-            if self._look() != self._seen:
-                try:
+            try:
+                if time.monotonic() > flushed + FLUSH_SECONDS:
+                    flushed = time.monotonic()
+                    await asyncio.to_thread(self.flush)
+                if self._is_due():
                     await asyncio.to_thread(self.refresh)
-                except Exception:  # the loop is a boundary: it must outlive any single fault
-                    log.exception("looking for a new champion failed")
+            except Exception:  # the loop is a boundary: it must outlive any single fault
+                log.exception("looking for a new champion failed")

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import BadInput, Fault, PredictionOverflow, TooLarge
 from ..ml import Model
-from ..ml.base import Answer
+from ..ml.base import Answer, Lists
 from ..ml.table import TableError, read_row, read_rows
-from .champion import Served
+from ..monitoring.metrics import Metrics
+from .champion import Champion, Served
+from .shadow import Shadow
 
 
 class ComputedBy(BaseModel):
@@ -32,10 +34,8 @@ class Prediction(Model.Predictions, ComputedBy):
     )
 
 
-def predict(version: Served, X: NDArray[Any]) -> tuple[dict[str, Any], Answer]:
-    """Predict rows as `Features.matrix` returns them; return the members of a `Prediction`, and the same in arrays.
-
-    They are not made one: to check our own numbers would take as long as to write them.
+def predict(version: Served, X: NDArray[Any]) -> Answer:
+    """Predict rows as `Features.matrix` returns them, and note them to tell drift.
 
     Raises:
         PredictionOverflow: the model computed a number that is not finite.
@@ -45,7 +45,32 @@ def predict(version: Served, X: NDArray[Any]) -> tuple[dict[str, Any], Answer]:
     if not answer.finite:
         raise PredictionOverflow("The model computed a value that is not a finite number for one of these rows.")
     version.seen(X, answer)
-    return {"model": Model.name, "version": version.version, **answer.lists()}, answer
+    return answer
+
+
+def members(version: Served, lists: Lists) -> dict[str, Any]:
+    """Return the members of a `Prediction`.
+
+    It is not made one: to check our own numbers would take as long as to write them.
+    """
+    return {"model": Model.name, "version": version.version, **lists}
+
+
+class Predictor:
+    """Predicts for callers: what it predicts is counted, and compared with the shadow if there is one."""
+
+    def __init__(self, champion: Champion, shadow: Shadow, metrics: Metrics) -> None:
+        self._champion = champion
+        self._shadow = shadow
+        self._metrics = metrics
+
+    def predict(self, version: Served, X: NDArray[Any]) -> Answer:
+        """Predict rows as `predict` does, and raise as it does."""
+        answer = predict(version, X)
+        self._metrics.predicted(version.version, len(X))
+        if (shadow := self._champion.shadow) is not None:
+            self._shadow.offer(shadow, X, answer)
+        return answer
 
 
 def read_csv(content: bytes, max_rows: int) -> list[tuple[Any, ...]]:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .champion import Served
 
 MOST_WAITING = 100
-"""Requests that may wait for the shadow. What comes while so many wait is not compared: callers come first."""
+"""Requests, or several computed together, that may wait for the shadow. What comes while so many wait is not compared:
+callers come first."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Shadow:
     def _compare(self, shadow: "Served", X: NDArray[Any], sent: Answer) -> None:
         try:
             disagreements = int(np.count_nonzero(shadow.answer(X).disagrees(sent)))
-        except Exception:  # the boundary of the thread: a shadow that fails disagrees
+        except Exception:  # the boundary of the thread: a shadow that fails disagrees, about all rows
             log.exception("the shadow, version %s, cannot answer", shadow.version)
             disagreements = len(X)
         self._counts.compared(shadow.version, len(X), disagreements)
