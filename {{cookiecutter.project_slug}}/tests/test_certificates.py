@@ -95,8 +95,30 @@ def test_clients_need_a_certificate_where_an_authority_for_them_is_set(trained: 
 def test_an_unusable_authority_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     for name, reason in (("empty.pem", "no certificates in PEM"), ("none.pem", "No such file or directory")):
-        variables = os.environ | {f"{PREFIX}TLS_CLIENT_CA_FILE": name}
-        command = [sys.executable, "-m", PACKAGE, "serve", "--no-worker", "--port", "0"]
-        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)  # noqa: S603
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1].endswith(f"{name} cannot be used: {reason}.")
+        assert refusal(tmp_path, TLS_CLIENT_CA_FILE=name).endswith(f"{name} cannot be used: {reason}.")
+
+
+def test_an_unusable_certificate_is_a_clear_error(tmp_path: Path) -> None:
+    certificate, key = tls.self_signed(tmp_path)
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    secret = serialization.BestAvailableEncryption(b"secret")
+    (tmp_path / "locked.key").write_bytes(
+        private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
+    )
+    (tmp_path / "empty.key").touch()
+    for name, reason in (
+        ("locked.key", "the private key needs a passphrase"),
+        ("empty.key", "not a certificate and its private key in PEM"),
+        ("none.key", "No such file or directory"),
+    ):
+        told = refusal(tmp_path, TLS_CERTFILE=certificate.name, TLS_KEYFILE=name)
+        assert told.endswith(f"{name} cannot be used: {reason}.")
+
+
+def refusal(directory: Path, **variables: str) -> str:
+    """Return what a service with these settings says last, which must refuse to start."""
+    environment = os.environ | {f"{PREFIX}{name}": value for name, value in variables.items()}
+    command = [sys.executable, "-m", PACKAGE, "serve", "--no-worker", "--port", "0"]
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 1
+    return done.stderr.splitlines()[-1]

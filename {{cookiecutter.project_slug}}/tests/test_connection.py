@@ -74,21 +74,28 @@ def test_slow_clients_are_sent_away_in_time_while_others_are_answered(service: S
         assert int(count[1]) >= habits * EACH
 
 
-def test_a_body_may_take_longer_if_it_keeps_coming(trained: Settings, tmp_path: Any) -> None:
+def test_a_body_may_take_longer_if_it_keeps_coming_fast_enough(trained: Settings, tmp_path: Any) -> None:
     limit = 2.0
 
-    async def scenario(service: Service) -> bytes:
+    async def upload(service: Service, rate: int) -> bytes:
         client = await Client.connect(service)
         content = BODY + b" " * 3000
         await client.send(HEAD.replace(b"Host", b"Connection: close\r\nHost") % len(content))
-        for start in range(0, len(content), 500):  # for thrice as long as a body may take by itself
-            await client.send(content[start : start + 500])
-            await asyncio.sleep(limit / 2)
+        began = time.monotonic()
+        with suppress(ConnectionError, ssl.SSLError):
+            for start in range(0, len(content), rate):  # for thrice as long as a body may take by itself, or longer
+                await client.send(content[start : start + rate])
+                await asyncio.sleep(began + (start / rate + 1) * limit / 2 - time.monotonic())
         return await client.answer()
+
+    async def scenario(service: Service) -> tuple[bytes, bytes]:
+        return await asyncio.gather(upload(service, 500), upload(service, 300))
 
     limits = {"BODY_SECONDS": str(limit), "MIN_BYTES_PER_SECOND": "500"}
     with serving(tmp_path / "service", "--no-worker", MODELS_DIR=str(trained.models_dir), **limits) as service:
-        assert b"HTTP/1.1 200 OK" in asyncio.run(scenario(service))
+        fast, slow = asyncio.run(scenario(service))
+    assert fast.startswith(b"HTTP/1.1 200 ")
+    assert slow.startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_client_that_does_not_take_a_long_answer_is_sent_away(service: Service) -> None:
@@ -132,6 +139,7 @@ def refusal(service: Service, content: bytes) -> tuple[int, dict[str, Any]]:
 
 
 TOO_LARGE = 17 * 2**10
+CHUNKED = HEAD.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +152,9 @@ TOO_LARGE = 17 * 2**10
         (b"GET / HTTP/1.1\r\n" + b"a" * TOO_LARGE, 431),
         (b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * (MAX_HEADERS + 1) + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * TOO_LARGE, 431),
+        (CHUNKED + b"1;" + b"a" * 50 * TOO_LARGE, 431),
+        (CHUNKED + b"0\r\n" + b"a:b\r\n" * 10 * TOO_LARGE, 431),
+        (CHUNKED + b"0\r\nX-Endless: " + b"a" * 50 * TOO_LARGE, 431),
         (b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"POST /predict HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
@@ -159,6 +170,20 @@ def test_what_is_no_request_gets_a_problem_and_an_end(service: Service, content:
     answered, problem = refusal(service, content)
     assert answered == problem["status"] == status
     assert b"a" * 20 not in json.dumps(problem).encode()
+
+
+def test_trailers_and_chunk_extensions_change_nothing(service: Service) -> None:
+    """Checklist 7."""
+    chunks = b"".join(b"1;a=b\r\n%c\r\n" % byte for byte in BODY + b" " * TOO_LARGE)  # more beside it than it holds
+    trailers = b"Content-Type: text/plain\r\nContent-Encoding: gzip\r\n"
+
+    async def scenario() -> bytes:
+        client = await Client.connect(service)
+        await client.send((CHUNKED + chunks + b"0\r\n" + trailers + b"\r\n") * 2)
+        await client.send(GET.replace(b"Host", b"Connection: close\r\nHost"))
+        return await client.answer()
+
+    assert asyncio.run(scenario()).count(b"HTTP/1.1 200 OK") == 3
 
 
 def test_a_flood_of_pipelined_requests_ends_the_connection(service: Service) -> None:

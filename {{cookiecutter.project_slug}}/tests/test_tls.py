@@ -1,6 +1,7 @@
 import logging
 import shutil
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from uvicorn import Config
 
 from package_name import tls
 
@@ -57,10 +60,31 @@ def test_a_certificate_that_cannot_be_used_is_made_anew(
     tls.check_pair(certificate, key)
 
 
-def test_only_ciphers_with_forward_secrecy_and_authentication_are_spoken() -> None:
+def locked(key: Path) -> None:
+    """Put a passphrase on a private key."""
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(pem, form, serialization.BestAvailableEncryption(b"secret")))
+
+
+def uvicorns(certificate: Path, key: Path) -> tuple[Config, Callable[[], ssl.SSLContext]]:
+    """Return uvicorn's configuration, and what makes its context."""
+    config = Config("nothing:here", ssl_certfile=certificate, ssl_keyfile=key)
+    return config, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+
+def test_nobody_is_asked_for_a_passphrase(tmp_path: Path) -> None:
+    files = tls.self_signed(tmp_path)
+    locked(files[1])
+    with pytest.raises(OSError, match="the private key needs a passphrase"):
+        tls.check_pair(*files)
+    with pytest.raises(OSError, match="the private key needs a passphrase"):
+        tls.context(*uvicorns(*files))
+
+
+def test_only_ciphers_with_forward_secrecy_and_authentication_are_spoken(tmp_path: Path) -> None:
     """Checklist 29."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context = tls.context(None, lambda: made)  # type: ignore[arg-type]
+    context = tls.context(*uvicorns(*tls.self_signed(tmp_path)))
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     for cipher in context.get_ciphers():
         assert cipher["aead"], cipher["name"]
@@ -132,7 +156,7 @@ def test_a_certificate_is_loaded_only_once_its_files_are_still(tmp_path: Path) -
     assert (shown.certificate.replaced, shown.certificate.refused) == (1, 0)
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "other key", "gone", "no key", "a directory"])
+@pytest.mark.parametrize("damage", ["empty", "half", "other key", "gone", "no key", "a directory", "a passphrase"])
 def test_a_broken_certificate_is_logged_and_counted_once_and_the_old_one_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
@@ -154,10 +178,13 @@ def test_a_broken_certificate_is_logged_and_counted_once_and_the_old_one_stays(
         case "a directory":
             certificate.unlink()
             certificate.mkdir()
+        case "a passphrase":
+            locked(key)
     with caplog.at_level(logging.ERROR):
         assert shown.look() == shown.look() == old
     assert (shown.certificate.replaced, shown.certificate.refused) == (0, 1)
     assert caplog.text.count("the new certificate is refused and the old one stays") == 1
+    assert ("the private key needs a passphrase" in caplog.text) == (damage == "a passphrase")
     shutil.rmtree(tmp_path / "now")
     tls.self_signed(tmp_path / "now")  # the fault passes
     assert shown.look() != old

@@ -100,6 +100,7 @@ class Connection(HttpToolsProtocol):
         self._awaited: Literal["head", "body"] | None = "head"
         self._since = 0.0
         self._received = 0
+        self._beside = 0
         self._stalled: float | None = None
         self._refusal: ServiceError | None = None
 
@@ -110,11 +111,17 @@ class Connection(HttpToolsProtocol):
         self._owner.watch(self)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; what belongs to a head counts towards its limit."""
-        self._received += len(data)
+        """Read on; what belongs to a head, or comes beside the content of a body, counts towards its limit."""
+        if self._awaited == "body":
+            self._beside += len(data)
+        else:
+            self._received += len(data)
         super().data_received(data)
-        if self._awaited == "head" and self._received > self._limits.max_header_bytes:
-            self.refuse(self._too_large())
+        if self._awaited == "head":
+            if self._received > self._limits.max_header_bytes:
+                self.refuse(self._too_large())
+        elif self._awaited == "body" and self._beside > self._limits.max_header_bytes:
+            self._end_endless()
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
@@ -131,15 +138,18 @@ class Connection(HttpToolsProtocol):
             self._give_up(BadRequest("Too many requests were sent before the first was answered."))
         self._awaited, self._since, self._received = "body", self.loop.time(), 0
         super().on_headers_complete()
+        # What follows are trailers, which are not to be taken for headers (RFC 9110, 6.5.1). Nobody reads this list.
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         """Note how much of the body has come."""
         self._received += len(body)
+        self._beside = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the request is whole: the next move is ours."""
-        self._awaited, self._received = None, 0
+        self._awaited, self._received, self._beside = None, 0, 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -222,11 +232,23 @@ class Connection(HttpToolsProtocol):
     def _end_late(self, what: str) -> None:
         """End the connection because something took too long; say so if the client can still understand it."""
         self._owner.count(what)
-        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        if answering or (self._awaited == "head" and self._received == 0):
+        if self._is_answering() or (self._awaited == "head" and self._received == 0):
             self.transport.abort()
         else:
             self.refuse(RequestTimeout("The request did not arrive in time. Send it faster, or in smaller parts."))
+
+    def _end_endless(self) -> None:
+        """End the connection because chunk extensions or trailers go on and on; say so unless an answer has begun."""
+        if self.transport.is_closing():
+            return
+        if self._is_answering():
+            self.transport.abort()
+        else:
+            size = self._limits.max_header_bytes
+            self.refuse(HeadTooLarge(f"What comes beside the content of a body may have {size} bytes at a time."))
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
 
     def _too_large(self) -> ServiceError:
         size = self._limits.max_header_bytes

@@ -132,8 +132,8 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
     try:
         tls.check_pair(settings.tls_certfile, settings.tls_keyfile)
     except OSError as error:
-        reason = error.strerror if error.errno and error.filename else "not a certificate and its private key in PEM"
-        raise Refused(f"{settings.tls_certfile} and {settings.tls_keyfile} cannot be used: {reason}.") from error
+        files = f"{settings.tls_certfile} and {settings.tls_keyfile}"
+        raise Refused(f"{files} cannot be used: {tls.reason_of(error)}.") from error
     return settings.tls_certfile, settings.tls_keyfile
 
 

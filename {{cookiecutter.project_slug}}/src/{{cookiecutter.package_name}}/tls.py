@@ -1,6 +1,7 @@
 """TLS: which versions and ciphers are spoken, a certificate for localhost to begin with, and what replaces it."""
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import ssl
@@ -28,8 +29,9 @@ LOOK_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-def context(_config: "Config", default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def context(config: "Config", default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """Return uvicorn's TLS context, held to TLS 1.2 or better; made to be uvicorn's `ssl_context_factory`."""
+    check_pair(Path(config.ssl_certfile or ""), Path(config.ssl_keyfile or ""))  # uvicorn would ask for a passphrase
     result = default()
     result.minimum_version = ssl.TLSVersion.TLSv1_2
     result.set_ciphers(CIPHERS)
@@ -67,13 +69,11 @@ class Certificate:
         self._tried = self._seen
         try:
             check_pair(*self._files)  # first, because loading one that does not fit would leave the context with half
-            context.load_cert_chain(*self._files)
+            load_pair(context, *self._files)
         except OSError as error:
             self.refused += 1
             self.count("refused")
-            wrong = "not a certificate and its private key in PEM"
-            reason = wrong if isinstance(error, ssl.SSLError) else error.strerror
-            log.error("the new certificate is refused and the old one stays: %s", reason)  # noqa: TRY400 - a traceback says no more
+            log.error("the new certificate is refused and the old one stays: %s", reason_of(error))  # noqa: TRY400 - a traceback says no more
         else:
             self.replaced += 1
             self.count("replaced")
@@ -113,7 +113,28 @@ def check_pair(certificate: Path, key: Path) -> None:
         OSError: they cannot (ssl.SSLError is one).
 
     """
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+
+
+def load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Load a certificate and its private key, which must need no passphrase: OpenSSL would wait for one to be typed.
+
+    Raises:
+        OSError: they cannot be read, or do not belong together (ssl.SSLError is one).
+
+    """
+    context.load_cert_chain(certificate, key, _no_passphrase)
+
+
+def _no_passphrase() -> str:
+    raise PermissionError(errno.EACCES, "the private key needs a passphrase")
+
+
+def reason_of(error: OSError) -> str:
+    """Say in a few words why a pair cannot be loaded."""
+    if isinstance(error, ssl.SSLError) or error.strerror is None:
+        return "not a certificate and its private key in PEM"
+    return error.strerror
 
 
 def check_authorities(path: Path) -> None:

@@ -6,6 +6,7 @@ another replica when this process is killed. And whoever reads several answers o
 """
 
 import asyncio
+from time import perf_counter
 from typing import Any
 
 MOST_HELD_BYTES = 64 * 1024
@@ -24,7 +25,7 @@ class Outbox:
 
     def add(self, transport: "Gathering") -> None:
         """Have a transport write what it holds, soon."""
-        now = self._loop.time()
+        now = perf_counter()  # the event loop's own clock stands still during a turn
         if self._due and now > self._since + LONGEST_SECONDS:
             self.empty()  # but for this one, whose other parts come in a moment
         self._due.append(transport)

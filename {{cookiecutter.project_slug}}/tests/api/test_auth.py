@@ -70,6 +70,15 @@ def test_a_stranger_is_turned_away_everywhere_but_on_the_open_routes(app: FastAP
     assert stranger.get("/static/nothing").status_code == 404
 
 
+@pytest.mark.parametrize("kind", ["application/json", "text/csv", "multipart/form-data; boundary=x", "nonsense"])
+def test_what_a_stranger_sends_is_not_judged(app: FastAPI, stranger: TestClient, kind: str) -> None:
+    """Checklist 22."""
+    for method, path in requests(app):
+        if method in {"POST", "PUT"} and path not in OPEN:
+            answer = stranger.request(method, path, content=b"{", headers={"Content-Type": kind})
+            assert answer.status_code == 401, (method, path)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "DELETE"])
 def test_who_has_a_key_learns_what_there_is(stranger: TestClient, keys: KeyStore, method: str) -> None:
     stranger.headers["X-API-Key"] = keys.create("someone", ["predict"])[1]

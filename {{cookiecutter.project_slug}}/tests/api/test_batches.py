@@ -1,6 +1,7 @@
 """Files sent over HTTP, and what came of them; the worker's part is done here by hand or by a real one."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,13 +10,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from package_name import storage as storage_module
+from package_name.api import batches
 from package_name.api.app import create_app
-from package_name.api.results import chosen, part_of
-from package_name.errors import RangeNotSatisfiable
 from package_name.jobs.store import Jobs
 from package_name.keys import KeyStore, Scope
 from package_name.ml import Model
-from package_name.scoring.formats import Format
 from package_name.settings import Settings
 from package_name.storage import Storage
 
@@ -106,6 +106,15 @@ def test_another_media_type_is_refused_and_nothing_is_kept(
     assert client.get("/jobs").json()["jobs"] == []
 
 
+def test_too_many_formats_are_named_as_what_is_wrong(client: TestClient) -> None:
+    headers = CSV | {"Idempotency-Key": "with blank"}
+    refused = client.post("/batches?result=csv&result=csv&result=csv&result=csv", content=b"a\n", headers=headers)
+    assert refused.status_code == 422
+    places = {fault["location"]: fault["message"] for fault in refused.json()["errors"]}
+    assert set(places) == {"result", "idempotency-key"}
+    assert "at most 3" in places["result"]
+
+
 def pieces(count: int) -> Iterator[bytes]:
     for _ in range(count):
         yield bytes(2**20)
@@ -127,6 +136,29 @@ def test_too_little_room_is_told_and_nothing_is_kept(settings: Settings) -> None
     with TestClient(create_app(full), base_url="https://127.0.0.1") as client:
         refused = client.post("/batches", content=b"a", headers=CSV)
     assert (refused.status_code, refused.json()["title"]) == (507, "Disk full")
+
+
+def test_a_form_is_read_only_while_there_is_room_where_it_is_spooled_and_kept(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """Checklist 34."""
+    monkeypatch.setattr(batches, "ROOM_EVERY", 1)
+    looked: list[Path] = []
+    free: dict[Path, int] = {}
+
+    def look(directory: Path) -> int:
+        looked.append(directory)
+        return free.get(directory, 2**60)
+
+    monkeypatch.setattr(storage_module, "free_bytes", look)
+    kept, spool = Storage(settings.files_url()).directory, Path(tempfile.gettempdir())
+    assert kept is not None
+    for full, seen in ((kept, [kept]), (spool, [kept, spool])):
+        looked.clear()
+        free = {full: 0}
+        refused = client.post("/batches", content=b"not a form", headers={"Content-Type": EMPTY_FORM})
+        assert (refused.status_code, refused.json()["title"]) == (507, "Disk full")
+        assert looked == seen
 
 
 def test_repeated_requests_with_one_key_are_one_job_and_one_upload(client: TestClient, storage: Storage) -> None:
@@ -194,7 +226,7 @@ def test_a_file_goes_in_and_its_result_comes_out(
     """The whole way, with nothing faked."""
     shutil.copytree(trained.models_dir, tmp_path / "models")
     variables = {"MODELS_DIR": str(tmp_path / "models"), "SCORE_JOBS": "1"}
-    content = table(*rows * 1000).encode() + b"x\n"
+    content = table(*rows * 1000).encode() + b"," * len(Model.Features.names()) + b"\n"  # a cell too many
     with serving(tmp_path / "service", **variables) as service:
         get = service.client.get
         sent = service.client.post("/batches?result=csv&result=parquet", content=content, headers=CSV)
@@ -222,47 +254,6 @@ def test_a_file_goes_in_and_its_result_comes_out(
         assert get(f"{path}/rejects").text.startswith("line,reason\n1002,")
         shutil.rmtree(tmp_path / "service" / "var" / "files")
         assert get(f"{path}/result").status_code == 410
-
-
-@pytest.mark.parametrize(
-    ("accept", "made", "form"),
-    [
-        ("*/*", ["parquet", "csv"], "parquet"),
-        ("text/csv", ["parquet", "csv"], "csv"),
-        ("text/*;q=0.5, application/x-ndjson", ["csv", "jsonl"], "jsonl"),
-        ("text/csv;q=0, */*", ["csv", "jsonl"], "jsonl"),
-        ("text/csv;q=0", ["csv"], None),
-        ("application/json", ["csv"], None),
-        ("text/csv;q=high", ["csv"], None),
-        ("", ["csv"], None),
-    ],
-)
-def test_the_format_is_chosen_by_the_callers_wishes(accept: str, made: list[Format], form: Format | None) -> None:
-    assert chosen(accept, made) == form
-
-
-@pytest.mark.parametrize(
-    ("wanted", "part"),
-    [
-        ("bytes=0-", (0, 100)),
-        ("bytes=10-19", (10, 20)),
-        ("bytes=90-200", (90, 100)),
-        ("bytes=-10", (90, 100)),
-        ("bytes=-200", (0, 100)),
-        ("bytes=0-1,5-6", None),
-        ("lines=0-1", None),
-        ("bytes=-", None),
-        ("bytes=a-b", None),
-    ],
-)
-def test_the_part_is_what_the_header_says(wanted: str, part: tuple[int, int] | None) -> None:
-    assert part_of(wanted, 100) == part
-
-
-@pytest.mark.parametrize("wanted", ["bytes=100-", "bytes=20-10", "bytes=-0"])
-def test_a_part_that_is_not_there_is_refused(wanted: str) -> None:
-    with pytest.raises(RangeNotSatisfiable):
-        part_of(wanted, 100)
 
 
 def test_a_training_makes_no_file(client: TestClient) -> None:

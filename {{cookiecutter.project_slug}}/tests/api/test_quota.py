@@ -128,6 +128,7 @@ def test_processes_count_together_in_redis_and_alone_without(
 ) -> None:
     """Checklist 28 and 38."""
     monkeypatch.setattr(quota, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(quota, "PATIENCE_SECONDS", 10)  # who is down refuses at once
     port = free_port()
     shared = {"rate_limit": "4/hour", "rate_limit_url": f"redis://127.0.0.1:{port}/0"}
     with serving(settings, **shared) as first, serving(settings, **shared) as second:

@@ -11,13 +11,15 @@ from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.service import wait_for
+
 
 @pytest.fixture
 def client(trained: Settings, tmp_path: Path) -> Iterator[TestClient]:
     """A caller of a service with two versions; the first serves."""
     shutil.copytree(trained.models_dir, tmp_path / "models")
     shutil.copytree(tmp_path / "models" / Model.name / "1", tmp_path / "models" / Model.name / "2")
-    settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", refresh_seconds=0.01)
+    settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", refresh_seconds=60)
     with TestClient(create_app(settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
@@ -41,11 +43,9 @@ def test_a_shadow_is_compared_and_answers_nobody(client: TestClient, rows: list[
     assert client.put("/traffic/shadow?version=2").json()["shadow"] == "2"
     refresh(client)
     assert {client.post("/predict", json={"data": rows}).json()["version"] for _ in range(20)} == {"1"}
-    services: Any = client.app.services  # type: ignore[attr-defined]
-    services.shadow.close()
-    metrics = client.get("/metrics").text
-    assert 'shadow_rows_total{version="2"} 20.0' in metrics
-    assert 'shadow_disagreements_total{version="2"} 0.0' in metrics
+    told = 'shadow_rows_total{version="2"} 20.0'
+    wait_for(lambda: told in client.get("/metrics").text, "the comparison of all requests")
+    assert 'shadow_disagreements_total{version="2"} 0.0' in client.get("/metrics").text
 
 
 def test_a_canary_that_is_promoted_is_a_canary_no_more(client: TestClient) -> None:

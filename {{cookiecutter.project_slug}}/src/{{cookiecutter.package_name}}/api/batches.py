@@ -1,15 +1,18 @@
 """Files to score in the background: sent as a body or in a form, or named if the storage holds them already."""
 
 import re
+import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import FormData, UploadFile
+from starlette.types import Message
 
 from .. import errors
 from ..jobs.batch import SOURCES, UPLOADS
@@ -113,11 +116,12 @@ async def score(  # noqa: PLR0913, PLR0917 - each is a part of the request
 ) -> Job:
     """Score a file in the background: its columns are kept, and the predictions added."""
     storage = Storage(services.settings.files_url())
-    # What is wrong shows whether a job has the key or not; a file that was taken before is not read again.
-    async with sent(request) as content:
-        job = await run_in_threadpool(services.jobs.find, "score", idempotency_key, caller.name)
+    job = await run_in_threadpool(services.jobs.find, "score", idempotency_key, caller.name)
+    if job is None:
+        await run_in_threadpool(services.jobs.check_room)
+    # What is wrong shows whether a job has the key or not; a file that was taken before is not kept again.
+    async with sent(request, storage, services.settings) as content:
         if job is None:
-            await run_in_threadpool(services.jobs.check_room)
             path, form = await kept(content, storage, services.settings)
             order = {"source": path, "form": form, "results": sorted(set(result or [form]))}
             job = await run_in_threadpool(submitted, services.jobs, storage, order, idempotency_key, caller.name)
@@ -135,12 +139,13 @@ def submitted(jobs: "Jobs", storage: Storage, order: dict[str, Any], key: str | 
 
 
 @asynccontextmanager
-async def sent(request: Request) -> AsyncIterator[Upload | str]:
+async def sent(request: Request, storage: Storage, settings: Settings) -> AsyncIterator[Upload | str]:
     """Read what a request says, but for a file in its body: an upload, or the name of a source.
 
     Raises:
         UnsupportedMediaType: it is of no format that can be scored.
         BadInput: a form has no file, or no source is named.
+        DiskFull: there is too little room for a form.
 
     """
     if "content-encoding" in request.headers:
@@ -149,12 +154,36 @@ async def sent(request: Request) -> AsyncIterator[Upload | str]:
     if kind == JSON:
         yield (await read_source(request)).source
     elif kind == FORM:
-        async with request.form(max_files=1, max_fields=1) as fields:
+        async with spooled(request, storage, settings).form(max_files=1, max_fields=1) as fields:
             yield _of_form(fields)
     elif kind in MEDIA_TYPES:
         yield Upload(MEDIA_TYPES[kind], request.stream())
     else:
         raise errors.UnsupportedMediaType(f"Send the file as one of {', '.join(MEDIA_TYPES)}, or as {FORM}.")
+
+
+def spooled(request: Request, storage: Storage, settings: Settings) -> Request:
+    """Return the request of a form, which is read as long as there is room where it is spooled and where it will be.
+
+    Raises:
+        DiskFull: there is no room to begin with.
+
+    """
+    storage.check_room(ROOM_EVERY, settings.min_free_bytes)
+    spool = Storage(Path(tempfile.gettempdir()).as_uri())
+    since = 0
+
+    async def receive() -> Message:
+        nonlocal since
+        message = await request.receive()
+        since += len(message.get("body", b""))
+        if since >= ROOM_EVERY:
+            for place in (spool, storage):
+                place.check_room(ROOM_EVERY, settings.min_free_bytes)
+            since = 0
+        return message
+
+    return Request(request.scope, receive)
 
 
 def _of_form(fields: FormData) -> Upload:

@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from http import HTTPStatus
 from random import getrandbits
 from time import perf_counter
 
@@ -24,6 +23,8 @@ ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 """What an id may look like that a caller brings along; any other is replaced."""
 HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|(\[[0-9A-Fa-f:.]{2,45}\]))(?::[0-9]{1,5})?")
 """A host name or address, perhaps with a port."""
+FIRST_ERROR = 400
+"""Statuses of errors begin here. Plain, because each answer is compared with it."""
 UNKNOWN = "other"
 """What requests count as that no route was for."""
 EXEMPT = "/health/"
@@ -35,12 +36,9 @@ SECURITY: tuple[Header, ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 """Headers of every answer. HSTS goes with those over HTTPS."""
-DEFAULTS: dict[bytes, Header] = {
-    name: (name, value)
-    for name, value in (
-        (b"cache-control", b"no-store"),
-        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    )
+DEFAULTS: dict[bytes, bytes] = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
 """Headers of every answer that does not have its own."""
 OF_A_BODY = frozenset({b"content-length", b"content-type", b"content-encoding", b"etag", b"last-modified"})
@@ -110,13 +108,15 @@ def refusal_of(error: ServiceError, settings: Settings, client: str, *, secure: 
         response = problem_response(error)
     finally:
         request_id.reset(token)
-    about = [(b"x-request-id", id_.encode()), *protection(settings, secure=secure), *DEFAULTS.values()]
+    about = [(b"x-request-id", id_.encode()), *protection(settings, secure=secure), *DEFAULTS.items()]
     response.raw_headers.extend(about)
     return response
 
 
 class Answer:
     """An answer on its way out."""
+
+    __slots__ = ("_headers", "_is_head", "_is_replaced", "_send", "scope", "size", "status")
 
     def __init__(self, scope: Scope, send: Send, headers: list[Header]) -> None:
         self._send = send
@@ -135,7 +135,7 @@ class Answer:
         """Pass a part of the answer on."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self.status >= HTTPStatus.BAD_REQUEST and not _is_problem(message["headers"]):
+            if self.status >= FIRST_ERROR and not _is_problem(message["headers"]):
                 await self._replace(message)
                 return
             message["headers"] = self._complete(message["headers"])
@@ -148,11 +148,11 @@ class Answer:
         await self._send(message)
 
     def _complete(self, headers: Iterable[Header]) -> list[Header]:
-        own = list(headers)
-        missing: Iterable[Header] = DEFAULTS.values()
-        if any(name in DEFAULTS for name, _ in own):
-            missing = [header for name, header in DEFAULTS.items() if name not in dict(own)]
-        return [*own, *missing, *self._headers, *self.scope["state"].get("headers", ())]
+        own, missing = list(headers), DEFAULTS
+        for name, _ in own:
+            if name in missing:
+                missing = {other: value for other, value in missing.items() if other != name}
+        return [*own, *missing.items(), *self._headers, *self.scope["state"].get("headers", ())]
 
     async def _replace(self, message: Message) -> None:
         """Send a problem instead of an error that a library words itself."""

@@ -73,8 +73,8 @@ read_hyperparameters = json_body(Model.Hyperparameters, lambda place: ".".join(m
     },
 )
 def train(
+    caller: Annotated[Caller, require("train")],  # first, so that a stranger's body is not judged, nor even read
     hyperparameters: Annotated[Hyperparameters, Depends(read_hyperparameters)],
-    caller: Annotated[Caller, require("train")],
     jobs: BackgroundJobs,
     response: Response,
     idempotency_key: IdempotencyKey = None,

@@ -32,6 +32,8 @@ from .methods import allowed
 
 MEDIA_TYPE = "application/problem+json"
 """Media type of every error."""
+ROWS = {("data", "rows"), ("data", "objects")}
+"""Places in a request body of all the rows; see `schemas.predict_request`."""
 MAX_FAULTS = 20
 """Faults that are listed one by one; of more, the number is told."""
 
@@ -97,8 +99,9 @@ def bad_input(errors: Sequence[Any], locate: Callable[[tuple[int | str, ...]], s
     """Turn pydantic's errors into ours; `locate` names the place that a location stands for."""
     if any(error["type"] == "json_invalid" for error in errors):
         return BadRequest(f"The body is not JSON: {errors[0]['ctx']['error']}.")
-    if any(error["type"] == "too_long" and len(error["loc"]) == 2 for error in errors):  # noqa: PLR2004 - (data, kind)
-        return TooLarge(f"At most {errors[0]['ctx']['max_length']} rows are answered at once.")
+    for error in errors:
+        if error["type"] == "too_long" and error["loc"] in ROWS:
+            return TooLarge(f"At most {error['ctx']['max_length']} rows are answered at once.")
     faults = [_fault(error, locate) for error in errors[:MAX_FAULTS]]
     number = "1 value is" if len(errors) == 1 else f"{len(errors)} values are"
     shown = f" The first {MAX_FAULTS} are listed." if len(errors) > MAX_FAULTS else ""
@@ -116,7 +119,7 @@ def _fault(error: Any, locate: Callable[[tuple[int | str, ...]], str]) -> Fault:
 def _message(error: Any) -> str:
     """Say what is wrong with a value; pydantic's own words where they speak of JSON, not of Python."""
     match error["type"]:
-        case "too_long":
+        case "too_long" if error["ctx"]["field_type"] == "Tuple":
             return f"Input should have {error['ctx']['max_length']} values, not {error['ctx']['actual_length']}"
         case "tuple_type":
             return "Input should be an array, as the first row is"

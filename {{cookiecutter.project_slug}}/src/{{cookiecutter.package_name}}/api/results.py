@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -31,6 +31,8 @@ DOCUMENTED = documented(
     JobNotFound, ResultNotReady, ResultGone, NotAcceptable, RangeNotSatisfiable, StorageUnavailable, BadInput
 )
 """What may be wrong with a request for one, for OpenAPI."""
+NO_REJECTS = "line,reason\n"
+"""The list of rejected rows where none were: jobs write no file for it."""
 
 router = APIRouter(tags=["jobs"], responses=ERRORS | DOCUMENTED)
 
@@ -67,9 +69,12 @@ async def get_result(
     response_class=StreamingResponse,
     responses={200: {"description": "The list.", "content": {"text/csv": CONTENT["text/csv"]}}},
 )
-async def get_rejects(job: OwnJob, services: EverythingBehind) -> StreamingResponse:
+async def get_rejects(job: OwnJob, services: EverythingBehind) -> Response:
     """List the rows that could not be scored, as CSV: line and reason."""
     made_by(job)
+    if job.rejected == 0:
+        headers = {"Cache-Control": "private, no-cache", "Content-Disposition": 'attachment; filename="rejects.csv"'}
+        return Response(NO_REJECTS, headers=headers, media_type="text/csv")
     storage = Storage(services.settings.files_url())
     return await file_response(storage, rejects_of(job.id), "text/csv", (None, None))
 
