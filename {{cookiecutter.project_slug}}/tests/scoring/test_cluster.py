@@ -48,10 +48,10 @@ def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
     files, folder = tmp_path.as_uri(), "job"
     run.prepare(trained, files, folder, (files, source.name, "csv"), ["csv"])
     plan = run.plan_of(files, folder)
-    first = run.score_some(plan, cluster.url)
+    _, first = run.score_some(plan, cluster.url)
     assert 0 < first.done < len(plan.parts)
     threading.Timer(0.1, end, [[cluster.workers[0]]]).start()
-    second = run.score_some(plan, cluster.url)
+    _, second = run.score_some(plan, cluster.url)
     assert second.done > first.done
     threading.Timer(0.1, end, [[cluster.scheduler]]).start()
     with suppress(ClusterUnavailable):  # it may die before, while or after they work

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from pyarrow import parquet
 from package_name.errors import BadInput, ModelNotReady, ScoringFailed
 from package_name.ml import Model
 from package_name.ml.base import Words
-from package_name.scoring import cut
+from package_name.scoring import cut, read, run
 from package_name.scoring.foreground import place_of, score_now
 from package_name.serving.champion import load
 from package_name.serving.registry import Registry
 from package_name.settings import Settings
+from package_name.storage import Storage
 
 from rig.bucket import make_bucket, speaking_s3
 
@@ -117,6 +118,26 @@ def test_bad_rows_are_listed_with_line_and_reason_and_the_others_are_scored(
 
 
 @pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (f'{HEADER},note\n{CELLS},5" a\nx\n{CELLS},6" b\n', 3),
+        (f'{HEADER},note\n{CELLS},5" a\n{CELLS},b\nx\n', 4),
+        (f'{HEADER},note\n{CELLS}, "a\nx\n{CELLS},b"\n', 3),
+        (f"{HEADER},note\n{CELLS},a\r{CELLS},b\nx\n", 4),
+        (f"{HEADER},note\r{CELLS},a\rx\r{CELLS},b\r", 3),
+        (f'{HEADER},note\r\n{CELLS},"a\rb"\r\n{CELLS},c\r\nx\r\n', 5),
+    ],
+)
+def test_rows_keep_their_lines_whatever_quotes_and_ends_of_lines_there_are(
+    score: Score, tmp_path: Path, content: str, line: int
+) -> None:
+    (tmp_path / "in.csv").write_bytes(content.encode())
+    summary = score(tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (summary["rows"], summary["rejected"]) == (2, 1)
+    assert [int(one["line"]) for one in rows_of(tmp_path / "out.csv.rejects.csv")] == [line]
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "no rows"),
@@ -126,6 +147,7 @@ def test_bad_rows_are_listed_with_line_and_reason_and_the_others_are_scored(
         (f"x{HEADER}\n{CELLS}\n".encode(), "once, not 0 times"),
         (f"{HEADER},a,a\n{CELLS},1,1\n".encode(), "name of its own"),
         (f"{HEADER},{ADDED[0]}\n{CELLS},1\n".encode(), "must not have a column of that name"),
+        (f"{HEADER},{','.join(map(str, range(2000)))}\n{CELLS}\n".encode(), "columns; at most"),
         (f"{HEADER}\n{CELLS}\n".encode("utf-16"), "not UTF-8"),
         (f"{HEADER};x\n".replace(",", ";").encode() + b"1;2\n", "not by semicolons"),
         (f'{HEADER}\n{CELLS}\n{CELLS}"\n{CELLS}\n'.encode(), "Line 3: a quote is opened"),
@@ -181,6 +203,52 @@ def test_bad_lines_of_json_are_listed(write: Write, score: Score, row: dict[str,
     summary = score(path, tmp_path / "out.jsonl")
     assert (summary["rows"], summary["rejected"]) == (2, len(bad))
     assert [int(one["line"]) for one in rows_of(tmp_path / "out.jsonl.rejects.csv")] == list(range(3, 3 + len(bad)))
+
+
+def test_an_integer_that_no_float_equals_spoils_no_other_row(
+    write: Write, score: Score, row: dict[str, Any], tmp_path: Path
+) -> None:
+    rows = [row, *({**row, name: 2**53 + 1} for name in row)]
+    summary = score(write("in.jsonl", rows), tmp_path / "out.jsonl")
+    assert summary["rows"] > 0
+    assert summary["rows"] + summary["rejected"] == len(rows)
+
+
+def test_short_lines_of_json_are_held_a_few_at_once_and_those_without_a_feature_not_at_all(
+    write: Write, row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = [*row, *map(str, range(100))]
+    path = write("in.jsonl", [dict.fromkeys(columns) | row, *[row] * 9, *[{}] * 9])
+    monkeypatch.setattr(read, "CELLS", 3 * len(columns))
+    part = cut.Part(0, path.stat().st_size, 1)
+    pieces = list(read.read(Storage(tmp_path.as_uri()), path.name, "jsonl", columns, part))
+    assert [len(piece.table) for piece in pieces][:3] == [3, 3, 3]
+    kept = 19 if all(column.optional for column in Model.Features.columns()) else 10
+    assert sum(len(piece.table) for piece in pieces) == kept
+    assert [line for piece in pieces for line in piece.lines.tolist()][:10] == list(range(1, 11))
+
+
+def test_the_parts_that_are_done_are_listed_once_for_each_group(
+    write: Write, row: dict[str, Any], tmp_path: Path, trained: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("in.csv", many(row, 3000))
+    monkeypatch.setattr(cut, "PART_BYTES", 5000)
+    run.prepare(trained, tmp_path.as_uri(), "job", (tmp_path.as_uri(), path.name, "csv"), ["csv"])
+    plan = run.plan_of(tmp_path.as_uri(), "job")
+    listed: list[str] = []
+    paths = Storage.paths
+
+    def told(storage: Storage, prefix: str) -> Sequence[str]:
+        listed.append(prefix)
+        return paths(storage, prefix)
+
+    monkeypatch.setattr(Storage, "paths", told)
+    _, first = run.score_some(plan, None)
+    before, second = run.score_some(plan, None)
+    assert len(listed) == 2
+    assert before == first
+    assert 0 < first.done < second.done
+    assert second == run.progress_of(plan)
 
 
 def test_cells_are_kept_and_those_that_would_run_as_formulas_are_harmless_in_csv(

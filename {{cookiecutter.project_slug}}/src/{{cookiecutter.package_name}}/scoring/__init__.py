@@ -3,6 +3,7 @@
 Read in this order:
 
 - `formats`: the formats of files, and how a name tells one;
+- `rows`, `parquet`: where the rows of CSV end, and how Parquet is read;
 - `cut`: cuts a file into parts, each of whole rows;
 - `read`, `check`, `write`: the rows of a part, which of them are good, and what is written of them;
 - `part`: scores one part;

@@ -44,6 +44,8 @@ def assemble_rejects(storage: Storage, folder: str, most: int) -> Iterator[bytes
     """Yield the list of rejected rows, as CSV with their line and the reason."""
     yield b"line,reason\n"
     for name in storage.paths(f"{folder}/rejects"):
+        if not most:
+            return
         some = storage.read(f"{folder}/rejects/{name}").splitlines(keepends=True)[:most]
         most -= len(some)
         yield b"".join(some)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from ..ml import Model
 from ..ml.table import TableError, read_rows
 from ..storage import Storage
 from .formats import Format
+from .rows import NOT_CLOSED, first_row_end, last_row_end, lines_in
 
 PART_BYTES = 2 * 2**20
 """Bytes of a part of CSV or JSON Lines, if its rows allow it."""
@@ -19,9 +21,11 @@ TOP_BYTES = 2**16
 """Bytes in which a header mostly ends."""
 LONGEST = 16 * 2**20
 """Bytes in which a row of CSV or JSON Lines must end."""
+MOST_OTHERS = 1000
+"""Columns beside those of the features: each costs memory for every row, even where the row has nothing for it."""
 
-QUOTE, NEWLINE = b'"', b"\n"
-"""Bytes that open and close a cell of CSV, and that end a row."""
+BOM, NEWLINE = b"\xef\xbb\xbf", b"\n"
+"""What may begin a text, and what ends a row of JSON Lines."""
 
 
 class Part(NamedTuple):
@@ -61,7 +65,10 @@ def cut(storage: Storage, path: str, form: Format) -> Cuts:
 
 
 def check_names(columns: Sequence[str]) -> None:
-    """Make sure that there is a column for each feature, none twice, and none where a prediction goes."""
+    """Make sure that there is a column for each feature, not too many others, none twice, none for a prediction."""
+    most = len(Model.Features.names()) + MOST_OTHERS
+    if len(columns) > most:
+        raise ScoringFailed(f"The file has {len(columns)} columns; at most {most} are read.")
     for name in Model.Features.names():
         if columns.count(name) != 1:
             raise ScoringFailed(f"The file must have the column {name} once, not {columns.count(name)} times.")
@@ -78,7 +85,7 @@ def _cut_csv(storage: Storage, path: str) -> Cuts:
     columns = _header(header)
     if columns:
         check_names(columns)  # now, because the rest may take long to read
-    line = 1 + max(header.count(NEWLINE), 1)
+    line = 1 + max(lines_in(header), 1)
     parts = list(_text_parts(storage, path, (len(header), size), line, quoted=True))
     return Cuts(columns, parts, _lines(storage, parts, path))
 
@@ -88,13 +95,9 @@ def _first_row(storage: Storage, path: str, size: int) -> bytes:
     top = b""
     for length in (TOP_BYTES, LONGEST):
         top = storage.read(path, 0, min(size, length))
-        quotes = before = 0
-        for end in _ends(top):
-            # An odd number of quotes before the end of a line says that the line ends inside a cell.
-            quotes += top.count(QUOTE, before, end)
-            if quotes % 2 == 0:
-                return top[:end]
-            before = end
+        mark = len(BOM) if top.startswith(BOM) else 0
+        if end := first_row_end(top[mark:]):
+            return top[: mark + end]
     return top
 
 
@@ -120,8 +123,9 @@ def _cut_lines(storage: Storage, path: str) -> Cuts:
     from .read import parse
 
     size = storage.size(path)
-    top = storage.read(path, 0, min(size, LONGEST)).removeprefix(b"\xef\xbb\xbf").splitlines()
-    first = parse(next((line for line in top if line.strip()), b"{}"))
+    top = storage.read(path, 0, min(size, LONGEST)).removeprefix(BOM)
+    line = re.search(rb"\S[^\n]*", top)
+    first = parse(line.group() if line else b"{}")
     if first is None:
         raise ScoringFailed("The first row is not a JSON object.")
     if not first:
@@ -136,36 +140,34 @@ def _text_parts(storage: Storage, path: str, span: tuple[int, int], line: int, *
     text, (start, size) = b"", span
     for piece in storage.pieces(path, start, size, PART_BYTES):
         text += piece
-        end = _row_end(text, quoted=quoted) if len(text) >= PART_BYTES else 0
+        end = _row_end(text, line, quoted=quoted) if len(text) >= PART_BYTES else 0
         if end:
             yield Part(start, start + end, line)
-            line += text.count(NEWLINE, 0, end)
+            line += _lines_in(text, end, quoted=quoted)
             start, text = start + end, text[end:]
         elif len(text) > LONGEST:
             raise ScoringFailed(f"Line {line}: no row ends within {LONGEST // 2**20} MiB from here.")
-    if quoted and text.count(QUOTE) % 2:
-        line += text.count(NEWLINE, 0, _row_end(text, quoted=True))
-        raise ScoringFailed(f"Line {line}: a quote is opened here and not closed.")
+    if quoted:
+        _check_end(text, line)
     if text.strip():
         yield Part(start, size, line)
 
 
-def _row_end(text: bytes, *, quoted: bool) -> int:
-    """Return where the last row ends that is whole, counting from the beginning of a row."""
-    end = text.rfind(NEWLINE) + 1
-    within = quoted and text.count(QUOTE, 0, end) % 2
-    while within and end:
-        before = text.rfind(NEWLINE, 0, end - 1) + 1
-        within ^= text.count(QUOTE, before, end) % 2
-        end = before
-    return end
+def _check_end(text: bytes, line: int) -> None:
+    """Make sure that the last row of CSV is whole once its line ends, as that of the file may not."""
+    text = text if text.endswith(NEWLINE) else text + NEWLINE
+    end = last_row_end(text, line)
+    if end < len(text):
+        raise ScoringFailed(NOT_CLOSED.format(line + lines_in(text, end)))
 
 
-def _ends(text: bytes) -> Iterator[int]:
-    """Yield where lines end."""
-    end = 0
-    while end := text.find(NEWLINE, end) + 1:
-        yield end
+def _row_end(text: bytes, line: int, *, quoted: bool) -> int:
+    return last_row_end(text, line) if quoted else text.rfind(NEWLINE) + 1
+
+
+def _lines_in(text: bytes, end: int, *, quoted: bool) -> int:
+    """Count the lines before `end`: in JSON Lines, LF alone ends one."""
+    return lines_in(text, end) if quoted else text.count(NEWLINE, 0, end)
 
 
 def _lines(storage: Storage, parts: Sequence[Part], path: str) -> int:
@@ -173,19 +175,13 @@ def _lines(storage: Storage, parts: Sequence[Part], path: str) -> int:
     if not parts:
         return 0
     last = storage.read(path, parts[-1].start, parts[-1].end)
-    return parts[-1].first - parts[0].first + last.count(NEWLINE) + (not last.endswith(NEWLINE))
+    return parts[-1].first - parts[0].first + lines_in(last) + (last[-1:] not in b"\r\n")
 
 
 def _cut_parquet(storage: Storage, path: str) -> Cuts:
-    import pyarrow as pa
-    from pyarrow import parquet
+    from .parquet import outline
 
-    try:
-        with storage.reader(path) as file, parquet.ParquetFile(file) as table:
-            groups = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
-            schema = table.schema_arrow
-    except pa.ArrowException as error:
-        raise ScoringFailed("The file is not Parquet that can be read.") from error
+    schema, groups = outline(storage, path)
     _check_types(schema)
     return Cuts(list(schema.names), list(_row_groups(groups)), sum(groups))
 

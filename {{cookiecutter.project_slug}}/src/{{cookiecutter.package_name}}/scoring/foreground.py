@@ -26,6 +26,14 @@ class Place(NamedTuple):
     form: Format
     """Its format."""
 
+    def is_taken(self) -> bool:
+        """Tell whether there is a file."""
+        try:
+            self.storage.size(self.path)
+        except FileNotFoundError:
+            return False
+        return True
+
 
 def place_of(name: str) -> Place:
     """Find a file by its path or URL; raise `BadInput` if its name does not tell its format."""
@@ -37,6 +45,11 @@ def place_of(name: str) -> Place:
         return Place(Storage(root), path, form)
     local = Path(name).absolute()
     return Place(Storage(local.parent.as_uri()), local.name, form)
+
+
+def rejects_of(target: str) -> str:
+    """Return where the rejected rows are listed."""
+    return f"{target}.rejects.csv"
 
 
 def score_now(settings: Settings, source: str, target: str, cluster_url: str | None, show: Show) -> dict[str, object]:
@@ -56,13 +69,15 @@ def score_now(settings: Settings, source: str, target: str, cluster_url: str | N
         for progress in score_all(plan, cluster_url):
             show(progress, plan.rows)
         show(progress, max(progress.rows + progress.rejected, 1))
-        rejects = (here.storage, f"{here.path}.rejects.csv")
-        finish(plan, {here.form: (here.storage, here.path)}, rejects, lambda: None)
+        rejects = rejects_of(here.path)
+        finish(plan, {here.form: (here.storage, here.path)}, (here.storage, rejects), lambda: None)
+        if not progress.rejected:
+            here.storage.remove_one(rejects)  # those of an older result
     finally:
         here.storage.remove(folder)
     return {
         "version": plan.order.version,
         "rows": progress.rows,
         "rejected": progress.rejected,
-        "rejects": f"{target}.rejects.csv" if progress.rejected else None,
+        "rejects": rejects_of(target) if progress.rejected else None,
     }

@@ -1,12 +1,12 @@
 """Scoring a part: rows in, rows with predictions out. The same part always gives the same, wherever it is scored."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,12 @@ from .check import Checked, check
 from .cut import Part
 from .formats import Format
 from .read import Reject, read
-from .write import Write, writing
+from .write import Write, unwritable, writing
 
 OVERFLOW = "the model computed a value that is not a finite number"
 """Why a row is rejected that looked good."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,19 @@ def _write(storage: Storage, order: Order, number: int, batches: Iterator[pa.Tab
 
 @contextmanager
 def _writing(storage: Storage, path: str, form: Format, first: pa.Table) -> Iterator[Write]:
+    with storage.writer(path) as file, ExitStack() as opened:
+        write = _told(form, first, lambda: opened.enter_context(writing(file, form, first)))
+        yield lambda table: _told(form, table, lambda: write(table))
+
+
+def _told(form: Format, table: pa.Table, work: Callable[[], T]) -> T:
+    """Do something to write a table; say which column is to blame if the format has no place for what it holds."""
     try:
-        with storage.writer(path) as file, writing(file, form, first) as write:
-            yield write
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-        raise ScoringFailed(f"A column of the file cannot be written as {form}. Ask for another format.") from error
+        return work()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, ValueError, OverflowError) as error:
+        column = unwritable(form, table)
+        what = f"The column {column.name}, which holds {column.type}," if column else "A column of the file"
+        raise ScoringFailed(f"{what} cannot be written as {form}. Ask for another format, or change it.") from error
 
 
 def _predict(served: Served, rows: Checked) -> tuple[pa.Table, list[Reject]]:

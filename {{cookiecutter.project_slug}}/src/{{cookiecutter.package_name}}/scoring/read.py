@@ -8,16 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import compute, csv, parquet
+from pyarrow import csv
 from pydantic_core import from_json
 
+from ..errors import ScoringFailed
 from ..ml import Model
 from ..storage import Storage
 from .cut import Part
 from .formats import Format
+from .parquet import tables
+from .rows import row_lines
 
-ROWS = 65_536
-"""Rows of Parquet that are held at once."""
+CELLS = 2_000_000
+"""Cells of JSON Lines that are held at once: a short row takes one for each column, too."""
 
 AS_JSON = {b"json": b"1"}
 """Marks a column of JSON Lines that is no feature: each cell is kept as the JSON that it was."""
@@ -46,7 +49,10 @@ def read(storage: Storage, path: str, form: Format, columns: Sequence[str], part
         yield from _parquet(storage, path, part)
         return
     content = storage.read(path, part.start, part.end)
-    yield (_csv if form == "csv" else _json)(content, columns, part.first)
+    if form == "csv":
+        yield _csv(content, columns, part.first)
+    else:
+        yield from _json(content, columns, part.first)
 
 
 def _csv(content: bytes, columns: Sequence[str], first: int) -> Rows:
@@ -62,24 +68,12 @@ def _csv(content: bytes, columns: Sequence[str], first: int) -> Rows:
         csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
         csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.binary()), null_values=[]),
     )
-    lines = _record_lines(content, first)
+    lines = row_lines(content, first)
+    if len(lines) != len(table) + len(ragged):  # or rows would get the lines of others
+        raise ScoringFailed(f"Line {first}: from here on, the quoting is not that of CSV.")
     rejects = [(int(lines[number - 1]), f"has {cells} cells, the header {len(columns)}") for number, cells in ragged]
     lines = np.delete(lines, [number - 1 for number, _ in ragged])
     return _texts(Rows(table, lines, rejects), suspicious=b"\0" in content)
-
-
-def _record_lines(content: bytes, first: int) -> NDArray[np.int64]:
-    """Return the line where each row begins. An even number of quotes before the end of a line says: a row ends."""
-    letters = np.frombuffer(content, np.uint8)
-    ends = np.flatnonzero(letters == ord("\n"))
-    if not content.endswith(b"\n"):
-        ends = np.append(ends, len(letters))
-    closing = np.flatnonzero(np.searchsorted(np.flatnonzero(letters == ord('"')), ends) % 2 == 0)
-    starts = np.concatenate([[0], ends[closing][:-1] + 1])
-    lines = first + np.concatenate([[0], closing[:-1] + 1])
-    length = ends[closing] - starts
-    blank = (length == 0) | ((length == 1) & (letters[np.minimum(starts, len(letters) - 1)] == ord("\r")))
-    return np.asarray(lines[~blank], dtype=np.int64)
 
 
 def _texts(rows: Rows, *, suspicious: bool) -> Rows:
@@ -114,7 +108,7 @@ def parse(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _json(content: bytes, columns: Sequence[str], first: int) -> Rows:
+def _json(content: bytes, columns: Sequence[str], first: int) -> Iterator[Rows]:
     known, rejects, lines, kept = set(columns), [], [], []
     for line, text in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), first):
         if not text.strip():
@@ -126,7 +120,10 @@ def _json(content: bytes, columns: Sequence[str], first: int) -> Rows:
             continue
         lines.append(line)
         kept.append(row)
-    return Rows(_json_table(columns, kept), np.array(lines, dtype=np.int64), rejects)
+        if len(kept) * len(columns) >= CELLS:
+            yield Rows(_json_table(columns, kept), np.array(lines, dtype=np.int64), rejects)
+            rejects, lines, kept = [], [], []
+    yield Rows(_json_table(columns, kept), np.array(lines, dtype=np.int64), rejects)
 
 
 def _wrong(row: dict[str, Any], known: set[str]) -> str:
@@ -135,6 +132,8 @@ def _wrong(row: dict[str, Any], known: set[str]) -> str:
         return "has a member that the first row has not"
     for column in Model.Features.columns():
         value = row.get(column.name)
+        if value is None and not column.optional:
+            return f"{column.name}: Field required"
         wanted = (int, float) if column.kind == "number" else str
         if value is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
             return f"{column.name}: must be a {'number' if column.kind == 'number' else 'string'}"
@@ -152,7 +151,7 @@ def _json_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> pa.Ta
         cells = [row.get(name) for row in rows]
         if name in kinds:
             fields.append(pa.field(name, kinds[name]))
-            arrays.append(pa.array(cells, kinds[name]))
+            arrays.append(_array(cells, kinds[name]))
             continue
         texts = [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in cells]
         fields.append(pa.field(name, pa.string(), metadata=AS_JSON))
@@ -160,18 +159,15 @@ def _json_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> pa.Ta
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
+def _array(cells: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(cells, kind)
+    except pa.ArrowInvalid:  # an integer that no float64 is equal to: the API takes the nearest
+        return pa.array([None if cell is None else float(cell) for cell in cells], kind)
+
+
 def _parquet(storage: Storage, path: str, part: Part) -> Iterator[Rows]:
     first = part.first
-    with storage.reader(path) as file, parquet.ParquetFile(file) as table:
-        for batch in table.iter_batches(ROWS, row_groups=range(part.start, part.end), use_threads=False):
-            rows = pa.Table.from_batches([batch])
-            yield Rows(_plain(rows), np.arange(first, first + len(rows)), [])
-            first += len(rows)
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Write out the words of dictionaries, which may differ from one part to the next."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            table = table.set_column(place, field.name, compute.cast(table.column(place), field.type.value_type))
-    return table.replace_schema_metadata(None)
+    for table in tables(storage, path, range(part.start, part.end)):
+        yield Rows(table, np.arange(first, first + len(table)), [])
+        first += len(table)

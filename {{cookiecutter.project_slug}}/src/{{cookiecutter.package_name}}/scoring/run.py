@@ -5,7 +5,7 @@ What is done is known from the job's folder alone, so any process may take a ste
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,20 +117,24 @@ def progress_of(plan: Plan) -> Progress:
     from .part import done
 
     counts = done(Storage(plan.order.files), plan.order.folder)
-    first = next((number for number in range(len(plan.parts)) if number not in counts), len(plan.parts))
-    return Progress(first, *(sum(every) for every in zip((0, 0), *counts.values(), strict=True)))
+    return _progress(plan, counts, counts.values())
 
 
-def score_some(plan: Plan, cluster_url: str | None) -> Progress:
-    """Score the next few parts that are not done, and tell how far the job is then."""
+def score_some(plan: Plan, cluster_url: str | None) -> tuple[Progress, Progress]:
+    """Score the next few parts that are not done, and tell how far the job was before and is then."""
     from .part import done
 
     with spread(cluster_url) as at_once:
-        counts = done(Storage(plan.order.files), plan.order.folder)
+        counts = done(Storage(plan.order.files), plan.order.folder)  # once: a long job has thousands of parts to list
         left = [number for number in range(len(plan.parts)) if number not in counts][: at_once * PARTS_A_CORE]
-        for _ in _scored(plan, left):
-            pass  # each is noted where it is done
-    return progress_of(plan)
+        scored = list(_scored(plan, left))  # each is noted where it is done
+    after = _progress(plan, {*counts, *left}, [*counts.values(), *scored])
+    return _progress(plan, counts, counts.values()), after
+
+
+def _progress(plan: Plan, done: Container[int], counts: "Iterable[Count]") -> Progress:
+    first = next((number for number in range(len(plan.parts)) if number not in done), len(plan.parts))
+    return Progress(first, *(sum(every) for every in zip((0, 0), *counts, strict=True)))
 
 
 def score_all(plan: Plan, cluster_url: str | None) -> Iterator[Progress]:

@@ -45,6 +45,22 @@ def writing(file: IO[bytes], form: Format, first: pa.Table) -> Iterator[Write]:
             yield lambda table: writer.write_table(_typed(_plain(table)))
 
 
+def unwritable(form: Format, table: pa.Table) -> pa.Field | None:
+    """Return the first column that a format has no place for; None if there is none."""
+    for field in table.schema:
+        alone = table.select([field.name])
+        try:
+            if form == "csv":
+                csv_lines(alone.columns)
+            elif form == "jsonl":
+                to_json(alone.to_pylist(), inf_nan_mode="null")
+            else:
+                parquet.write_table(alone, pa.BufferOutputStream())
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid, ValueError, OverflowError):
+            return field
+    return None
+
+
 def _put(file: IO[bytes], content: bytes) -> None:
     file.write(content)
 
