@@ -1,5 +1,7 @@
 import asyncio
 import pickle
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -84,6 +86,15 @@ def test_what_is_not_there_is_told_as_of_a_file(storage: Storage) -> None:
         storage.size("none")
 
 
+def test_a_path_through_a_file_or_to_a_directory_leads_to_no_file(tmp_path: Path) -> None:
+    storage = Storage(tmp_path.as_uri())
+    storage.write("folder/a", b"x")
+    for path in ("folder/a/b", "folder"):
+        for look in (storage.size, storage.read, storage.reader):
+            with pytest.raises(FileNotFoundError):
+                look(path)
+
+
 @pytest.mark.parametrize("path", ["../outside", "a/../../outside", "a//b", "nul\0"])
 def test_no_path_leads_out(storage: Storage, path: str) -> None:
     """Checklist 19."""
@@ -94,6 +105,34 @@ def test_no_path_leads_out(storage: Storage, path: str) -> None:
 def test_a_storage_can_be_sent_to_another_process(storage: Storage) -> None:
     storage.write("a", b"x")
     assert pickle.loads(pickle.dumps(storage)).read("a") == b"x"  # noqa: S301 - our own
+
+
+FIRST_USED_BY_TWO_THREADS = """
+import sys, threading
+from package_name.storage import faults_translated
+
+sys.setswitchinterval(1e-6)
+
+def use():
+    while "obstore" not in sys.modules:
+        pass
+    with faults_translated():
+        print("used")
+
+thread = threading.Thread(target=use)
+thread.start()
+import obstore
+thread.join()
+"""
+
+
+def test_two_threads_may_be_the_first_to_use_a_storage() -> None:
+    """A worker that starts takes up several jobs at once."""
+    for _ in range(5):  # without care, four of five fail
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", FIRST_USED_BY_TWO_THREADS], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "used\n", done.stderr
 
 
 def test_a_server_that_is_away_is_unavailable_and_its_address_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

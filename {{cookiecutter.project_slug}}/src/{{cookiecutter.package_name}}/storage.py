@@ -27,6 +27,8 @@ PIECE = 4 * 2**20
 UPLOAD_PIECE = 8 * 2**20
 """Bytes that are sent at once. S3 takes no fewer than 5 MiB, and at most 10,000 pieces."""
 
+NO_FILE = "There is no such file."
+"""What is said of a path that leads through a file or to a directory, without that path."""
 UNREACHABLE = "The storage of the files cannot be reached; try again later."
 """What a caller is told while the storage is away, without its address."""
 
@@ -90,7 +92,8 @@ class Storage:
         """Open an object to read here and there."""
         directory = self.directory
         if directory is not None:
-            return (directory / path).open("rb")
+            with faults_translated():
+                return (directory / path).open("rb")
         return io.BufferedReader(_Reader(self, path), PIECE)
 
     def size(self, path: str) -> int:
@@ -164,13 +167,19 @@ def _store(url: str) -> "ObjectStore":
 @contextmanager
 def faults_translated() -> Iterator[None]:
     """Raise a domain error for what the library raises, which may hold paths and addresses."""
+    # Waits for another thread that imports it: until then, a folder of type hints is taken for its exceptions.
+    import obstore  # noqa: F401
     from obstore.exceptions import BaseError
 
     try:
         yield
     except FileNotFoundError:
         raise
+    except (NotADirectoryError, IsADirectoryError) as error:
+        raise FileNotFoundError(NO_FILE) from error
     except (BaseError, OSError) as error:
+        if "Not a directory (os error" in str(error):  # the path goes on behind the name of a file
+            raise FileNotFoundError(NO_FILE) from error
         if "No space left on device" in str(error):
             raise DiskFull("There is no room left on the disk of the files.") from error
         raise StorageUnavailable(UNREACHABLE) from error

@@ -55,5 +55,5 @@ def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(tls.CIPHERS)
-    context.load_cert_chain(certificate, key)
+    tls.load_pair(context, certificate, key)
     return context

@@ -8,11 +8,12 @@ from package_name.settings import PREFIX, Settings
 
 from rig.bench import Bench, wait_for
 
-HOURS = timedelta(hours=5)
+YEARLY = "0 0 1 1 *"
+YEARS = timedelta(days=5 * 365)
 
 
 def test_the_next_training_waits_in_the_queue_once_however_many_workers_see_to_it(bench: Bench) -> None:
-    yearly = bench.settings.model_copy(update={"train_schedule": "0 0 1 1 *"})
+    yearly = bench.settings.model_copy(update={"train_schedule": YEARLY})
     for _ in range(3):
         worker = Schedule(yearly, bench.jobs)
         worker.keep()
@@ -28,14 +29,14 @@ def test_the_next_training_waits_in_the_queue_once_however_many_workers_see_to_i
 
 def test_a_training_that_was_missed_runs_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker runs while five trainings come due: the first of them is late, the others never were."""
-    hourly = bench.settings.model_copy(update={"train_schedule": "0 * * * *"})
+    yearly = bench.settings.model_copy(update={"train_schedule": YEARLY})
     submit = bench.jobs.submit
-    # The queue goes by the machine's clock: what would be due five hours ago is due at once.
+    # The queue goes by the machine's clock: what would be due five years ago is due at once.
     monkeypatch.setattr(bench.jobs, "submit", lambda *given, **named: submit(*given, **(named | {"delay": 0.01})))
-    monkeypatch.setattr(schedule, "next_after", lambda _cron, moment: next_after("0 * * * *", moment - HOURS))
-    Schedule(hourly, bench.jobs).keep()
+    monkeypatch.setattr(schedule, "next_after", lambda _cron, moment: next_after(YEARLY, moment - YEARS))
+    Schedule(yearly, bench.jobs).keep()
     (late,) = bench.jobs.list().jobs
-    bench.start(**{f"{PREFIX}TRAIN_SCHEDULE": "0 * * * *"})
+    bench.start(**{f"{PREFIX}TRAIN_SCHEDULE": YEARLY})
     assert bench.wait(late.id, "succeeded").kind == "train"
     wait_for(lambda: len(bench.jobs.list().jobs) > 1, "the next training to be queued")
     following = [job for job in bench.jobs.list().jobs if job.id != late.id]
@@ -47,6 +48,13 @@ def test_a_training_that_was_missed_runs_once(bench: Bench, monkeypatch: pytest.
 def test_an_expression_that_is_none_is_refused_when_the_service_starts(cron: str) -> None:
     with pytest.raises(ValueError, match="five fields"):
         Settings(train_schedule=cron)
+
+
+@pytest.mark.parametrize("cron", ["0 0 30 2 *", "0 0 31 2,4,6 *"])
+def test_a_time_that_never_comes_is_refused_when_the_service_starts(cron: str) -> None:
+    with pytest.raises(ValueError, match="never comes"):
+        Settings(train_schedule=cron)
+    assert Settings(train_schedule="0 0 29 2 *").train_schedule, "it comes, if not each year"
 
 
 def test_times_are_in_utc() -> None:

@@ -124,7 +124,7 @@ def test_a_locked_database_is_unavailable_soon_and_then_works_again(jobs: Jobs, 
     asked = time.monotonic()
     with pytest.raises(JobsUnavailable):
         jobs.get(job.id)
-    assert time.monotonic() - asked < PATIENCE + 1
+    assert time.monotonic() - asked < 10 * PATIENCE  # the library itself would wait 30 s
     other.execute("ROLLBACK")
     other.close()
     assert jobs.get(job.id) == job

@@ -156,3 +156,73 @@ def test_counts_that_cannot_be_written_are_written_the_next_time(tallies: Tallie
     watch.see(data.X[:1], data.y[:1])
     watch.flush()
     assert tallies.drift("1", reference())[0].counted == len(data.y) + 1
+
+
+def test_counts_that_could_not_be_written_wait_for_no_further_row(tallies: Tallies, tmp_path: Path) -> None:
+    data = Model.dataset()
+    watch = tallies.watch("1", reference())
+    (tmp_path / "drift").write_text("in the way")
+    watch.see(data.X, data.y)
+    with pytest.raises(OSError, match="drift"):
+        watch.flush()
+    assert watch.waits
+    (tmp_path / "drift").unlink()
+    watch.flush()
+    assert not watch.waits
+    assert tallies.drift("1", reference())[0].counted == len(data.y)
+
+
+def test_counts_that_could_not_be_written_are_those_of_their_day(
+    tallies: Tallies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Model.dataset()
+    watch = tallies.watch("1", reference())
+    (tmp_path / "drift").write_text("in the way")
+    watch.see(data.X, data.y)
+    with pytest.raises(OSError, match="drift"):
+        watch.flush()
+    (tmp_path / "drift").unlink()
+    monkeypatch.setattr(drift, "_today", lambda: date(2999, 1, 1))
+    watch.see(data.X[:3], data.y[:3])
+    watch.flush()
+    before, after = sorted(tmp_path.rglob("*.json"))
+    assert sum(json.loads(before.read_bytes())[PREDICTION]) == len(data.y)
+    assert sum(json.loads(after.read_bytes())[PREDICTION]) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.json", "{}"),
+        ("today.json", ""),
+        ("today.json", "[]"),
+        ("today.json", '{"(prediction)": ["a"]}'),
+        ("today.json", '{"(prediction)": [1]}'),
+        ("today.json", '{"(prediction)": null}'),
+    ],
+)
+def test_a_file_that_holds_no_counts_is_left_out_and_named_once(
+    tallies: Tallies, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: str
+) -> None:
+    data = Model.dataset()
+    watch = tallies.watch("1", reference())
+    watch.see(data.X, data.y)
+    watch.flush()
+    stray = tmp_path / "drift" / "1" / name.replace("today", f"{drift._today()}.x")  # noqa: SLF001 - as it names files
+    stray.write_text(content)
+    tallies.watch("2", reference())
+    for _ in range(2):
+        assert tallies.drift("1", reference())[0].counted == len(data.y)
+    assert stray.exists()
+    assert caplog.text.count(f"{stray} holds no counts") == 1
+
+
+def test_a_version_that_got_the_number_of_another_begins_at_zero(tallies: Tallies) -> None:
+    data = Model.dataset()
+    watch = tallies.watch("1", {name: {"edges": [0.0], "counts": [1.0, 1.0]} for name in NAMES})
+    watch.see(data.X, data.y)
+    watch.flush()
+    other = tallies.watch("1", reference())
+    other.see(data.X[:3], data.y[:3])
+    other.flush()
+    assert tallies.drift("1", reference())[0].counted == 3

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import package_name
 from package_name.monitoring import DIRECTORY
 from package_name.monitoring.drift import Drift
@@ -61,3 +63,31 @@ def test_several_processes_are_scraped_as_one(tmp_path: Path) -> None:
     assert f"{series} 1.0" in texts[0]
     assert f"{series} 2.0" in texts[1]
     assert texts[1].count("serving_process_resident_bytes{") == 1, "the first process has ended"
+
+
+def test_without_the_drift_the_other_metrics_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    def away() -> list[Drift]:
+        raise OSError("nobody foresaw this")
+
+    metrics = Metrics(away)
+    for _ in range(2):
+        assert "serving_process_resident_bytes " in metrics.text().decode()
+    assert caplog.text.count("the drift cannot be told") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x64" + bytes(7) + b"\xff" * 99])
+def test_a_damaged_file_of_a_process_hides_no_other(tmp_path: Path, content: bytes) -> None:
+    program = (
+        f"from {package_name.__name__}.monitoring.metrics import Metrics\n"
+        "metrics = Metrics()\n"
+        "metrics.request('GET', '/models', 200, 0.1)\n"
+        "for _ in range(2): text = metrics.text().decode()\n"
+        "print(text)\n"
+    )
+    (tmp_path / "counter_1.db").write_bytes(content)
+    (tmp_path / "x.db").write_bytes(content)
+    command = [sys.executable, "-c", program]
+    environment = {DIRECTORY: str(tmp_path), "PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: S603
+    assert 'http_requests_total{method="GET",route="/models",status="200"} 1.0' in done.stdout
+    assert done.stderr.count("counter_1.db holds no metrics") == 1

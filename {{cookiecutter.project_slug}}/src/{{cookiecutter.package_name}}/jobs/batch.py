@@ -102,9 +102,9 @@ def cut(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> None:
 def score_group(settings: Settings, claim: Claim) -> bool:
     """Score the next parts; tell whether any are left."""
     plan = plan_of(settings.files_url(), folder_of(claim.job_id))
-    before, began = progress_of(plan), time.monotonic()
+    began = time.monotonic()
     Storage(settings.files_url()).check_room(0, settings.min_free_bytes)
-    after = score_some(plan, settings.cluster_url)
+    before, after = score_some(plan, settings.cluster_url)
     rate = rate_of(after.rows + after.rejected - before.rows - before.rejected, time.monotonic() - began)
     are_left = after.done < len(plan.parts)
     if are_left:

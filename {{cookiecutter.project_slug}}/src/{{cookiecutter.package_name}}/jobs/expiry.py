@@ -1,7 +1,11 @@
 """Removing what is kept for a time only: the files of jobs that have ended, and uploads that no job waits for."""
 
+import re
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ..errors import JobNotFound
 from ..settings import Settings
@@ -11,6 +15,10 @@ from .store import Jobs
 
 EVERY_SECONDS = 60.0
 """Time between two looks, in seconds."""
+LONGEST_UPLOAD = timedelta(days=1)
+"""How long an upload may take: the rest of one is left in peace for as long, in case it still arrives."""
+UNFINISHED = re.compile(r".+#\d+")
+"""Names that the library gives to files while they arrive. It hides them from every list."""
 
 
 class Expiry:
@@ -40,9 +48,22 @@ class Expiry:
         for path in old:
             if path not in needed:
                 self._storage.remove_one(path)
+        for unfinished in self._unfinished(now - max(self._kept, LONGEST_UPLOAD)):
+            unfinished.unlink(missing_ok=True)
         for job_id in self._storage.folders("jobs"):
             if self._is_over(job_id, now):
                 self._storage.remove(folder_of(job_id))
+
+    def _unfinished(self, before: datetime) -> Iterator[Path]:
+        """List the rests of uploads that ended before a time with the process that took them.
+
+        A bucket has no such files: whoever owns it tells it when to drop what was never finished.
+        """
+        directory = self._storage.directory
+        for path in (directory / UPLOADS).glob("*#*") if directory is not None else ():
+            with suppress(FileNotFoundError):  # it has just become whole
+                if UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < before.timestamp():
+                    yield path
 
     def _is_over(self, job_id: str, now: datetime) -> bool:
         """Tell whether nobody needs a job's files any more."""

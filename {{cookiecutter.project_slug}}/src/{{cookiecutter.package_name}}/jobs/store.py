@@ -33,6 +33,9 @@ OPENING_PATIENCE = 5.0
 POLL_SECONDS = 0.5
 """How often a worker looks for a queued job."""
 
+IDLE_SECONDS = 5.0
+"""How long PostgreSQL keeps the locks of a transaction that stands still, as when its machine was cut off."""
+
 CALLS = 16
 """Questions that may wait for the database at the same time."""
 
@@ -248,6 +251,7 @@ def _connect(settings: Settings) -> "DBOSClient":
         serializer=DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
         application_name=PACKAGE,
         retry_connection_errors=False,
+        sys_db_idle_transaction_timeout_sec=IDLE_SECONDS,
     )
     # Before a worker starts, which would otherwise need another second to find a new queue.
     client.register_queue("train", global_concurrency=1, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)

@@ -105,6 +105,7 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
             "serializer": DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
             "log_level": "WARNING",
             "enable_otlp": False,
+            "sys_db_idle_transaction_timeout_sec": store.IDLE_SECONDS,
             "notification_listener_polling_interval_sec": 0.2,  # stopping waits for it
         }
     )
@@ -158,9 +159,19 @@ def _watch(jobs: Jobs, leases: Leases, name: str, stopping: threading.Event, cho
                 os.kill(os.getpid(), signal.SIGTERM)
             suspects = _adopt(jobs, leases, name, suspects)
             for chore in chores:
-                chore.keep()
+                _see_to(chore)
         except (DiskFull, Unavailable) as error:
             log.warning("Cannot look for jobs of dead workers, and for what is due. %s", error)
+
+
+def _see_to(chore: Chore) -> None:
+    """See to a chore; what nobody foresaw is logged, and what may pass by itself is raised."""
+    try:
+        chore.keep()
+    except (DiskFull, Unavailable):
+        raise
+    except Exception:  # a worker that ended would leave the jobs and the other chores undone as well
+        log.exception("The worker's %s failed, and is tried again", type(chore).__name__.lower())
 
 
 def _adopt(jobs: Jobs, leases: Leases, name: str, suspects: set[str]) -> set[str]:

@@ -6,9 +6,11 @@ become one.
 """
 
 import json
+import logging
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -29,6 +31,8 @@ NORMAL_QUANTILE = 3.09
 """Of the standard normal distribution, for a probability of 0.999: one false alarm in a thousand looks at a feature."""
 
 Counts = Mapping[str, NDArray[np.int64]]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Watch:
 
     def __init__(self, reference: Mapping[str, Histogram], directory: Path, name: str) -> None:
         """Count against the reference of a version, in files of this name in its directory, from where they are."""
-        self._reference = reference
+        self.reference = reference
+        """What the training data look like."""
         self._directory = directory
         self._name = name
         example = Model.Features.matrix([Model.Features.example().values()])
@@ -87,8 +92,9 @@ class Watch:
         self._lock = threading.Lock()
         self._day = _today()
         self._counts = {name: np.zeros(len(one["counts"]) + 1, dtype=np.int64) for name, one in reference.items()}
-        if self._path.exists():  # this process has served the version before
-            self._counts = {name: np.array(counts) for name, counts in json.loads(self._path.read_bytes()).items()}
+        self._is_written = True
+        with suppress(FileNotFoundError, NoCounts):  # it is there if this process has served the version before
+            self._counts |= read_counts(self._path, reference)
 
     @property
     def _path(self) -> Path:
@@ -106,8 +112,8 @@ class Watch:
 
     @property
     def waits(self) -> bool:
-        """Whether there are rows to count."""
-        return self._rows > 0
+        """Whether there are rows to count, or counts to write."""
+        return self._rows > 0 or not self._is_written
 
     def flush(self) -> None:
         """Count what waits and write the counts down.
@@ -116,22 +122,52 @@ class Watch:
             OSError: they cannot be written; they are kept and written the next time.
 
         """
-        with self._lock:
-            measured, predicted = self._measured[: self._rows].copy(), self._predicted[: self._rows].copy()
-            self._rows = 0
         if self._day != _today():
+            self._write()  # what is left of the day that is over, if it could not be written then
             self._day = _today()
             for counts in self._counts.values():
                 counts[:] = 0
-        if not len(predicted):
+        with self._lock:
+            measured, predicted = self._measured[: self._rows].copy(), self._predicted[: self._rows].copy()
+            self._rows = 0
+        if len(predicted):
+            self._is_written = False
+            seen = {**dict(zip(self._names, measured.T.astype(np.float64), strict=True)), PREDICTION: predicted}
+            for name, one in self.reference.items():
+                if name in seen:
+                    self._counts[name] += count(seen[name], one)
+        self._write()
+
+    def _write(self) -> None:
+        if self._is_written:
             return
-        seen = {**dict(zip(self._names, measured.T.astype(np.float64), strict=True)), PREDICTION: predicted}
-        for name, one in self._reference.items():
-            if name in seen:
-                self._counts[name] += count(seen[name], one)
         self._directory.mkdir(parents=True, exist_ok=True)
         content = json.dumps({name: counts.tolist() for name, counts in self._counts.items()})
         write_durably(self._path, content.encode())
+        self._is_written = True
+
+
+class NoCounts(Exception):
+    """A file holds no counts, or those of other bins."""
+
+
+def read_counts(path: Path, reference: Mapping[str, Histogram]) -> dict[str, NDArray[np.int64]]:
+    """Read counts in the bins of a reference.
+
+    Raises:
+        NoCounts: the file holds something else.
+        OSError: it cannot be read.
+
+    """
+    try:
+        found = json.loads(path.read_bytes())
+        counts = {name: np.array(each, dtype=np.int64) for name, each in found.items() if name in reference}
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise NoCounts from error
+    for name, each in counts.items():
+        if each.shape != (len(reference[name]["counts"]) + 1,) or (each < 0).any():
+            raise NoCounts
+    return counts
 
 
 def count(values: NDArray[np.float64], reference: Histogram) -> NDArray[np.int64]:
@@ -151,12 +187,14 @@ class Tallies:
         """Keep counts of the last `days`, today being one of them."""
         self._directory = directory
         self._name = uuid.uuid4().hex[:12]
+        self._skipped: set[Path] = set()
         self.days = days
 
     def watch(self, version: str, reference: Mapping[str, Histogram]) -> Watch:
         """Begin to count what a version predicts, and forget what is too old."""
         for path in self._directory.glob("*/*.json"):
-            if not _within(path, self.days):
+            day = _day_of(path)  # a file without a day is not ours to remove
+            if day is not None and not _within(day, self.days):
                 path.unlink(missing_ok=True)
         return Watch(reference, self._directory / version, self._name)
 
@@ -164,15 +202,42 @@ class Tallies:
         """Compare what a version predicted in the last `days` with its training."""
         total: dict[str, NDArray[np.int64]] = {}
         for path in (self._directory / version).glob("*.json"):
-            if _within(path, days or self.days):
-                for name, counts in json.loads(path.read_bytes()).items():
-                    total[name] = total.get(name, 0) + np.array(counts)
+            day = _day_of(path)
+            if day is None:
+                self._skip(path)
+            elif _within(day, days or self.days):
+                for name, counts in self._read(path, reference).items():
+                    total[name] = total.get(name, 0) + counts
         return list(compare(reference, total))
 
+    def _read(self, path: Path, reference: Mapping[str, Histogram]) -> Counts:
+        """Return the counts in a file; none if it is damaged: those of the other files are worth knowing."""
+        try:
+            return read_counts(path, reference)
+        except FileNotFoundError:
+            return {}  # another process has just found it too old
+        except (NoCounts, OSError):
+            self._skip(path)
+            return {}
 
-def _within(path: Path, days: int) -> bool:
-    """Tell whether a file of counts is of the last `days`; its name begins with its day."""
-    return date.fromisoformat(path.name[:10]) > _today() - timedelta(days)
+    def _skip(self, path: Path) -> None:
+        """Say once that a file is not counted."""
+        if path not in self._skipped:
+            log.warning("%s holds no counts of what this version predicted: it is left out", path)
+        self._skipped.add(path)
+
+
+def _day_of(path: Path) -> date | None:
+    """Return the day of a file of counts, with which its name begins."""
+    try:
+        return date.fromisoformat(path.name[:10])
+    except ValueError:
+        return None
+
+
+def _within(day: date, days: int) -> bool:
+    """Tell whether a day is one of the last `days`."""
+    return day > _today() - timedelta(days)
 
 
 def compare(reference: Mapping[str, Histogram], counts: Counts) -> Iterator[Drift]:

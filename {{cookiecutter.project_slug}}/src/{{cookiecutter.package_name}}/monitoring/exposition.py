@@ -2,10 +2,11 @@
 
 import json
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,7 +16,7 @@ from .metrics import MEDIA_TYPE
 MOST_CALLERS = 16
 """Connections at once; any further one is closed."""
 PATIENCE_SECONDS = 10
-"""How long a caller may take for the handshake or the request."""
+"""How long a caller may take for the handshake and the request, both together."""
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,9 @@ class Exposition(ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Speak TLS and answer; what a caller does wrong ends its connection and nothing else."""
         try:
-            request.settimeout(PATIENCE_SECONDS)
-            super().process_request_thread(self.context().wrap_socket(request, server_side=True), client_address)
+            with _listened_to(request, PATIENCE_SECONDS):
+                request.settimeout(PATIENCE_SECONDS)
+                super().process_request_thread(self.context().wrap_socket(request, server_side=True), client_address)
         except OSError as error:
             log.debug("a caller of the metrics was sent away: %s", error)
             self.shutdown_request(request)
@@ -96,6 +98,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Log nothing: scrapes come every few seconds."""
+
+
+@contextmanager
+def _listened_to(connection: socket.socket, seconds: float) -> Iterator[None]:
+    """Hear nothing more from a connection after so many seconds: its own limit begins anew with each byte."""
+    with connection.dup() as same:  # TLS takes the other one over
+        end = threading.Timer(seconds, _close_ears, [same])
+        end.daemon = True
+        end.start()
+        try:
+            yield
+        finally:
+            end.cancel()
+            end.join()  # or it could meet another connection, with this one's number
+
+
+def _close_ears(connection: socket.socket) -> None:
+    with suppress(OSError):  # it has ended meanwhile
+        connection.shutdown(socket.SHUT_RD)  # an answer that takes its time is sent all the same
 
 
 @contextmanager

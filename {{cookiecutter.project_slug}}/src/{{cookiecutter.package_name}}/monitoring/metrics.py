@@ -3,6 +3,7 @@
 Every series has labels from a small, fixed set: whatever strangers send, the number of series does not grow.
 """
 
+import logging
 import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 """HTTP methods that are counted by name; any other counts as `other`."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper edges of the bins that durations are counted in."""
+
+log = logging.getLogger(__name__)
 
 
 class Family(NamedTuple):
@@ -121,7 +124,7 @@ class Metrics:
         self._registry = registry
         if shared:
             self._registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+            self._registry.register(_SharedCollector())
         self._registry.register(_DriftCollector(drift))
 
     def families(self) -> list[Family]:
@@ -180,19 +183,61 @@ def _forget_the_dead() -> None:
             path.unlink(missing_ok=True)
 
 
+class _SharedCollector(Collector):
+    """Adds up what all serving processes count, each in files of its own."""
+
+    def __init__(self) -> None:
+        self._skipped: set[Path] = set()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics of all processes, without files that are damaged: one must not hide all the others."""
+        files = list(Path(os.environ[DIRECTORY]).glob("*.db"))
+        try:
+            metrics = _merged(files)
+        except Exception:  # noqa: BLE001 - whatever the library makes of damage, it is found out below
+            metrics = _merged([path for path in files if self._is_whole(path)])
+        yield from metrics
+
+    def _is_whole(self, path: Path) -> bool:
+        """Tell whether the library can read a file, and say once if it cannot."""
+        try:
+            _merged([path])
+        except Exception:  # noqa: BLE001 - likewise
+            if path not in self._skipped:
+                log.warning("%s holds no metrics that can be read: it is left out", path)
+            self._skipped.add(path)
+            return False
+        return True
+
+
+def _merged(files: Iterable[Path]) -> Iterable[Metric]:
+    metrics: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(map(str, files))  # type: ignore[no-untyped-call]
+    return metrics
+
+
 class _DriftCollector(Collector):
     """Reads the drift when it is asked."""
 
     def __init__(self, drift: Callable[[], Iterable[Drift]]) -> None:
         self._drift = drift
+        self._complained = False
 
     def collect(self) -> Iterator[Metric]:
         """Return the drift of each feature."""
         index = GaugeMetricFamily("drift_psi", "Population stability index against the training.", labels=["feature"])
         limit = GaugeMetricFamily("drift_psi_limit", "What the index stays below without drift.", labels=["feature"])
         rows = GaugeMetricFamily("drift_rows", "Rows that the index was computed from.", labels=["feature"])
-        for one in self._drift():
+        for one in self._asked():
             index.add_metric([one.name], one.psi)
             limit.add_metric([one.name], one.limit)
             rows.add_metric([one.name], one.counted)
         yield from (index, limit, rows)
+
+    def _asked(self) -> Iterable[Drift]:
+        try:
+            return self._drift()
+        except Exception:  # whatever keeps the drift from being known, the other metrics are told
+            if not self._complained:  # once: scrapes come every few seconds
+                log.exception("the drift cannot be told")
+            self._complained = True
+            return ()

@@ -57,3 +57,7 @@ fake = ModuleType("package_name.ml.training")
 fake.__dict__.update(TrainingRefused=TrainingRefused, train_candidate=train_candidate)
 sys.modules[fake.__name__] = fake
 sys.addaudithook(record_connections)
+
+# A child that stands back gets next to nothing on a busy machine. That it does is shown elsewhere.
+os.nice = lambda _increment: 0
+os.sched_setscheduler = lambda *_: None
