@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -72,6 +73,28 @@ def test_lines_are_written_whole_and_in_order(capsys: pytest.CaptureFixture[str]
 
     asyncio.run(log())
     assert [json.loads(line)["bytes"] for line in capsys.readouterr().err.splitlines()] == list(range(1000))
+
+
+def test_a_line_tells_when_its_request_was_answered_and_which_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    """However many are written together."""
+
+    async def log() -> float:
+        lines = AccessLog(lambda _lost: None, as_json=True)
+        for number in range(3):
+            token = request_id.set(f"id-{number}")
+            lines.add(LINE)
+            request_id.reset(token)
+        added = time.time()
+        await asyncio.sleep(0.02)
+        await lines.close()
+        return added
+
+    before = time.time()
+    added = asyncio.run(log())
+    found = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [one["request_id"] for one in found] == ["id-0", "id-1", "id-2"]
+    times = [datetime.fromisoformat(one["time"]).timestamp() for one in found]
+    assert all(before - 0.001 <= at <= added for at in times)  # to a thousandth of a second
 
 
 class Stuck(io.StringIO):

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from package_name.settings import PREFIX, Settings, describe
-from package_name.values import is_loopback
+from package_name.values import Unreadable, is_loopback
 
 
 def test_the_defaults_are_for_one_machine() -> None:
@@ -50,6 +50,14 @@ def test_a_setting_cannot_be_changed_later() -> None:
         ("COMPRESS_OVER_BYTES", "0"),
         ("DATABASE_URL", "nonsense"),
         ("MLFLOW_URL", "file:///etc/passwd"),
+        ("CACHE_URL", "redis://:passwd@localhost:99999/0"),
+        ("RATE_LIMIT_URL", "redis://:passwd@localhost:abc"),
+        ("DATABASE_URL", "postgresql://me:passwd@host:abc/x"),
+        ("DATABASE_URL", "postgresql://me:passwd@[::1/x"),
+        ("CLUSTER_URL", "tcp://scheduler:passwd"),
+        ("OIDC_SCOPES", '{"passwd":'),
+        ("KEEP_RESULTS_SECONDS", "1e11"),
+        ("KEEP_RESULTS_SECONDS", "inf"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
@@ -59,7 +67,24 @@ def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
     with pytest.raises(ValidationError) as refused:
         Settings()
     assert describe(refused.value).startswith(f"{PREFIX}{name}: ")
+    assert "Value error" not in describe(refused.value)
     assert "passwd" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgresql://me:a#b/c?:d@host:5432/x"),  # as the library takes it
+        ("DATABASE_URL", "postgresql://me@[::1]:5432/x"),
+        ("DATABASE_URL", "sqlite:////data/a@b:c.sqlite"),
+        ("STORAGE_URL", "s3://bucket/a@b:c"),
+        ("CACHE_URL", "memory://"),
+        ("RATE_LIMIT_URL", "redis+unix:///run/redis.sock"),
+    ],
+)
+def test_an_address_with_a_good_port_or_none_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    monkeypatch.setenv(f"{PREFIX}{name}", url)
+    assert getattr(Settings(), name.lower()) == SecretStr(url)
 
 
 @pytest.mark.parametrize("password", ["password", "changeme", "CHANGE_ME"])
@@ -96,6 +121,13 @@ def test_a_name_with_a_typo_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
         monkeypatch.setenv(f"{PREFIX}REQUIRE_KEYS", "true")
     with pytest.raises(ValidationError, match=f"{PREFIX}REQUIRE_KEYS; did you mean {PREFIX}REQUIRE_KEY\\?"):
         Settings()
+
+
+def test_a_name_that_is_like_no_setting_is_refused_without_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}FOO", "1")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert describe(refused.value) == f"there is no setting {PREFIX}FOO"
 
 
 def test_half_a_pair_is_refused() -> None:
@@ -156,7 +188,16 @@ def test_a_directory_of_secrets_that_is_not_there_is_refused(monkeypatch: pytest
     monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(ValidationError) as refused:
         Settings()
-    assert describe(refused.value) == f"{PREFIX}SECRETS_DIR: Value error, there is no such directory"
+    assert describe(refused.value) == f"{PREFIX}SECRETS_DIR: there is no such directory"
+
+
+def test_a_file_of_a_secret_that_is_not_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"\xff is no setting")
+    monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path))
+    assert Settings().cache_url is None
+    (tmp_path / f"{PREFIX}CACHE_URL").write_bytes(b"redis://\xff")
+    with pytest.raises(Unreadable, match="CACHE_URL is not UTF-8 text"):
+        Settings()
 
 
 def test_the_keys_are_beside_the_data_unless_their_file_is_named(tmp_path: Path) -> None:

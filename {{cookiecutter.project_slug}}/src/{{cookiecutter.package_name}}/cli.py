@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pydantic import ValidationError
 
         from .settings import PREFIX, Settings, describe
+        from .values import Unreadable
 
     command: Callable[..., None] = options.pop("command")
     overrides = {name: options.pop(name) for name in list(options) if name in Settings.model_fields}
@@ -36,16 +37,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command(Settings(), **options)
     except ValidationError as error:
         return _fail(describe(error), MISUSE)
-    except UnicodeDecodeError:
-        return _fail("The file .env is not UTF-8 text.", MISUSE)
+    except (UnicodeDecodeError, Unreadable) as error:
+        return _fail(str(error) if isinstance(error, Unreadable) else "The file .env is not UTF-8 text.", MISUSE)
     except ServiceError as error:
-        return _fail("; ".join([error.detail, *(f"{place}: {message}" for place, message in error.faults)]), FAULT)
+        return _fail(_told(error), FAULT)
     except BrokenPipeError:
         sys.stdout = None  # whoever read our output has left; there is nobody to tell
         return FAULT
     except OSError as error:
         return _fail(f"{error.filename or 'A file'}: {error.strerror}. Check the setting that names it.", FAULT)
     return 0
+
+
+def _told(error: ServiceError) -> str:
+    """Say in one sentence what is wrong, and where."""
+    if not error.faults:
+        return error.detail
+    where = "; ".join(f"{place}: {message}" for place, message in error.faults)
+    return f"{error.detail.removesuffix('.')}: {where}"
 
 
 def _fail(message: str, code: int) -> int:
@@ -99,6 +108,9 @@ def _add_work(subcommands: Any) -> None:
     summary = "predict the rows of a CSV file, and print the answer as JSON"
     command = _add(subcommands, "predict", commands.predict, summary)
     command.add_argument("file", nargs="?", type=Path, help="UTF-8, with a header; standard input if left out")
+
+    command = _add(subcommands, "example", commands.example, "print a table of rows that the model takes, as CSV")
+    command.add_argument("--rows", type=int, default=1, help="how many; all are the same")
 
     command = _add(subcommands, "score", commands.score, "score a file of any size, and print a summary as JSON")
     command.add_argument("source", metavar="INPUT", help="file or s3:// address; .csv, .jsonl or .parquet")

@@ -1,5 +1,6 @@
 """What each command does. What they need is loaded when they run, so that help and mistakes are told at once."""
 
+import itertools
 import json
 import logging.config
 import sys
@@ -56,7 +57,7 @@ def _report(progress: float, phase: str) -> None:
 
 
 def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read NAME=VALUE pairs, each value in JSON; `ValidationError` if the model does not take them."""
+    """Read NAME=VALUE pairs, each value in JSON or a text as it is; `BadInput` if the model does not take them."""
     from pydantic import ValidationError
 
     from .ml import Model
@@ -64,12 +65,12 @@ def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
     chosen = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
+        if not separator:
+            raise BadInput(f"{pair!r} is not NAME=VALUE, such as seed=7")
         try:
             chosen[name] = json.loads(value)
         except ValueError:
-            separator = ""
-        if not separator:
-            raise BadInput(f"{pair!r} is not NAME=VALUE, such as seed=7 or gradient_boosting=true")
+            chosen[name] = value
     try:
         return Model.Hyperparameters(**chosen).model_dump(exclude_unset=True)
     except ValidationError as error:
@@ -89,17 +90,29 @@ def predict(settings: "Settings", *, file: Path | None) -> None:
     content = sys.stdin.buffer.read() if file is None else _read(file)
     rows = prediction.read_csv(content, settings.max_rows)
     served = load(registry, version, settings.max_model_bytes)
-    _print(prediction.predict(served, Model.Features.matrix(rows))[0])
+    answer = prediction.predict(served, Model.Features.matrix(rows))
+    _print(prediction.members(served, answer.lists()))
+
+
+def example(_settings: "Settings", *, rows: int) -> None:
+    """Print the row that is given as an example, as often as is asked, as `predict` and `score` read it."""
+    import csv
+
+    from .ml import Model
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(Model.Features.names())
+    writer.writerows(itertools.repeat(Model.Features.example().values(), rows))
 
 
 def score(settings: "Settings", *, source: str, target: str, overwrite: bool) -> None:
     """Score a file of any size."""
     from .bar import Bar
-    from .scoring.foreground import place_of, score_now
+    from .scoring.foreground import place_of, rejects_of, score_now
 
-    there = place_of(target)
-    if not overwrite and there.path in there.storage.paths(""):
-        raise BadInput(f"{target} is there already. Choose another name, or say --overwrite.")
+    for name in () if overwrite else (target, rejects_of(target)):
+        if place_of(name).is_taken():
+            raise BadInput(f"{name} is there already. Choose another name, or say --overwrite.")
     with Bar(sys.stderr) as bar:
         _print(score_now(settings, source, target, settings.cluster_url, bar.show))
 

@@ -20,6 +20,8 @@ PACKAGE = (__package__ or "").partition(".")[0]
 """Name of the package, and so of its loggers."""
 FLUSH_SECONDS = 0.1
 """How long the line of a request waits for others, to be written together with them."""
+TOGETHER = 64
+"""Requests whose lines are made at once: in a row they take a third of the time, and nobody notices how long."""
 MAX_WAITING = 20_000
 """Lines of requests that wait while standard error takes none; further ones are counted and lost."""
 MAX_PATH = 200
@@ -105,6 +107,7 @@ class AccessLog:
         """Write lines as JSON or for people; `lose` is told how many nobody will read."""
         self._lose = lose
         self._line = _json_line if as_json else _text_line
+        self._noted: list[tuple[float, str, Request]] = []
         self._waiting: list[str] = []
         self._writing: Future[None] | None = None
         self._is_due = False
@@ -114,7 +117,9 @@ class AccessLog:
         if len(self._waiting) >= MAX_WAITING:
             self._lose(1)
             return
-        self._waiting.append(self._line(request))
+        self._noted.append((time(), request_id.get(), request))
+        if len(self._noted) >= TOGETHER:
+            self._make_lines()
         if not self._is_due:
             self._is_due = True
             loop = get_running_loop()
@@ -125,13 +130,19 @@ class AccessLog:
             loop.call_later(FLUSH_SECONDS, self._flush, loop)
             return
         self._is_due = False
+        self._make_lines()
         lines, self._waiting = self._waiting, []
         self._writing = loop.run_in_executor(None, self._write, lines)
+
+    def _make_lines(self) -> None:
+        noted, self._noted = self._noted, []
+        self._waiting += [self._line(*one) for one in noted]
 
     async def close(self) -> None:
         """Write what waits."""
         if self._writing is not None:
             await self._writing
+        self._make_lines()
         lines, self._waiting = self._waiting, []
         await get_running_loop().run_in_executor(None, self._write, lines)
 
@@ -145,33 +156,34 @@ class AccessLog:
             self._lose(len(lines))
 
 
-def _json_line(request: Request) -> str:
+def _json_line(at: float, id_: str, request: Request) -> str:
     path = quoted(request.path[:MAX_PATH])
     return (
-        f'{{"time": "{_now()}", "level": "info", "logger": "access", "request_id": "{request_id.get()}", '
+        f'{{"time": "{_moment(at)}", "level": "info", "logger": "access", "request_id": "{id_}", '
         f'"client": {quoted(request.client)}, "caller": {quoted(request.caller)}, "method": {quoted(request.method)}, '
         f'"path": {path}, "status": {request.status}, "bytes": {request.size}, '
         f'"milliseconds": {request.seconds * 1000:.2f}}}\n'
     )
 
 
-def _text_line(request: Request) -> str:
+def _text_line(at: float, id_: str, request: Request) -> str:
     path, caller = quoted(request.path[:MAX_PATH]), quoted(request.caller)
     return (
-        f"{_now()} INFO    access: {quoted(request.client)[1:-1]} {caller} {quoted(request.method)[1:-1]} {path} "
-        f"{request.status} {request.size} B {request.seconds * 1000:.2f} ms [{request_id.get()}]\n"
+        f"{_moment(at)} INFO    access: {quoted(request.client)[1:-1]} {caller} {quoted(request.method)[1:-1]} {path} "
+        f"{request.status} {request.size} B {request.seconds * 1000:.2f} ms [{id_}]\n"
     )
 
 
-def _now() -> str:
-    return _moment(int(time() * 1000))
+def _moment(at: float) -> str:
+    """Return a time in seconds since 1970 in ISO 8601."""
+    seconds, milliseconds = divmod(int(at * 1000), 1000)
+    return f"{_second(seconds)}.{milliseconds:03}+00:00"
 
 
 @lru_cache(maxsize=2)
-def _moment(milliseconds: int) -> str:
-    """Return a time in milliseconds since 1970 in ISO 8601; several requests are answered in the same one."""
-    seconds, thousandths = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{thousandths:03}+00:00"
+def _second(seconds: int) -> str:
+    """Return a second in ISO 8601; thousands of requests are answered in the same one."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[str]:

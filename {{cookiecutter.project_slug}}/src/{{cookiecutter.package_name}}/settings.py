@@ -5,7 +5,6 @@ read once, when a process starts, and never change after that.
 """
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +13,6 @@ from pydantic import Field, HttpUrl, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SecretsSettingsSource, SettingsConfigDict
 
 from . import values
-from .keys import Scope
 
 PREFIX = f"{(__package__ or '').partition('.')[0].upper()}_"
 """What the name of every variable begins with."""
@@ -62,7 +60,7 @@ class Settings(BaseSettings):
     oidc_scope_claim: str = "scope"
     """Claim of a token that says what its bearer may do; dots lead into objects, as in `realm_access.roles`."""
 
-    oidc_scopes: dict[str, Scope] = {}
+    oidc_scopes: values.Scopes = {}
     """What values of that claim mean, as JSON: `{"data-team": "train"}`. Empty: they are scopes by name."""
 
     rate_limit: values.Rate = "100/second"
@@ -134,7 +132,7 @@ class Settings(BaseSettings):
     max_rejects: Annotated[int, Field(ge=0)] = 10_000
     """Rows that cannot be scored of which line and reason are kept, for each file; all of them are counted."""
 
-    keep_results_seconds: Annotated[float, Field(gt=0)] = 7 * 24 * 3600
+    keep_results_seconds: Annotated[float, Field(gt=0, le=values.LONGEST_SECONDS)] = 7 * 24 * 3600
     """Seconds after the end of a job for which its upload and its result are kept."""
 
     dataset_url: HttpUrl | None = None
@@ -238,20 +236,17 @@ class Settings(BaseSettings):
     def settings_customise_sources(cls, settings_cls: type[BaseSettings], *given: Any, **sources: Any) -> Any:
         """Read the files of secrets as well, where there are any; what is set otherwise goes before them."""
         del sources["file_secret_settings"]
-        directory, names = _secrets()
-        files = [SecretsSettingsSource(settings_cls, directory)] if names else []
+        directory, secrets = _secrets()
+        values.check_text(secrets)  # the library would not say which of them it could not read
+        files = [SecretsSettingsSource(settings_cls, directory)] if secrets else []
         return (*given, *sources.values(), *files)
 
     @model_validator(mode="before")
     @classmethod
     def _names_are_known(cls, given_values: Any) -> Any:
         """Refuse a variable that looks like a setting and is none: a protection with a typo would be off."""
-        names = (*os.environ, *dotenv_values(".env"), *_secrets()[1])
-        given = {name.upper() for name in names if name.upper().startswith(PREFIX)}
-        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
-        for name in sorted(given - known):
-            meant = get_close_matches(name, known, n=1)
-            raise ValueError(f"there is no setting {name}{f'; did you mean {meant[0]}?' if meant else ''}")
+        names = (*os.environ, *dotenv_values(".env"), *(path.name for path in _secrets()[1]))
+        values.check_names(names, cls.model_fields, PREFIX)
         return given_values
 
     @property
@@ -282,18 +277,16 @@ class Settings(BaseSettings):
         return (self.data_dir.resolve() / "files").as_uri()
 
 
-def _secrets() -> tuple[Path, list[str]]:
-    """Return the directory of secrets and the names of all files in it that may hold a setting."""
+def _secrets() -> tuple[Path, list[Path]]:
+    """Return the directory of secrets and all files in it that may hold a setting."""
     directory = Path(os.environ.get(f"{PREFIX}SECRETS_DIR", values.SECRETS_DIR))
-    try:
-        return directory, [path.name for path in directory.iterdir()]
-    except OSError:
-        return directory, []
+    return directory, values.secrets_in(directory, PREFIX)
 
 
 def describe(error: ValidationError) -> str:
     """Say in one line which settings are wrong and how, without their values."""
-    return "; ".join(
-        f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" if fault["loc"] else fault["msg"]
+    said = [
+        (fault["loc"], fault["msg"].removeprefix("Value error, "))  # the library's word for any fault that we name
         for fault in error.errors(include_input=False, include_url=False)
-    )
+    ]
+    return "; ".join(f"{PREFIX}{str(place[0]).upper()}: {message}" if place else message for place, message in said)

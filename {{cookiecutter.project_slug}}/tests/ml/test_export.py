@@ -1,14 +1,17 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -37,6 +40,40 @@ def test_a_model_of_any_kind_passes_the_gate(toy: Any) -> None:
 def test_the_same_training_exports_the_same_bytes(toy: Any) -> None:
     data = toy.dataset()
     assert toy().train(data).export() == toy().train(data).export()
+
+
+def test_an_estimator_whose_converter_counts_on_is_exported_to_the_same_bytes(dear: Any) -> None:
+    data, model = dear.dataset(), dear()
+    model.estimator = make_pipeline(SimpleImputer(), KNeighborsClassifier(3)).fit(data.X, data.y)
+    first, second = model.export(), model.export()
+    assert first == second
+    assert compare(model, OnnxModel(second, dear.output).compute, data.X).label_differences == 0
+
+
+def test_a_loop_keeps_its_meaning_when_what_is_in_it_is_named_anew() -> None:
+    """Its body reads a value from outside; each turn doubles what is carried and adds that value."""
+    tensor = partial(helper.make_tensor_value_info, elem_type=TensorProto.FLOAT, shape=[1])
+    flag = partial(helper.make_tensor_value_info, elem_type=TensorProto.BOOL, shape=[])
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["carried", "carried"], ["twice"]),
+            helper.make_node("Add", ["twice", "added"], ["next"]),
+            helper.make_node("Identity", ["go_on"], ["goes_on"]),
+        ],
+        "body",
+        [helper.make_tensor_value_info("turn", TensorProto.INT64, []), flag("go_on"), tensor("carried")],
+        [flag("goes_on"), tensor("next")],
+    )
+    nodes = [
+        helper.make_node("Identity", ["X"], ["added"]),
+        helper.make_node("Loop", ["turns", "", "X"], ["values"], body=body),
+    ]
+    turns = helper.make_tensor("turns", TensorProto.INT64, [], [3])
+    graph = helper.make_graph(nodes, "graph", [tensor("X")], [tensor("values")], [turns])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    content = to_bytes(model, "name")
+    assert b"carried" not in content
+    assert OnnxModel(content, "values").compute(np.ones(1, np.float32)).tolist() == [15]
 
 
 def test_another_process_exports_the_same_bytes() -> None:

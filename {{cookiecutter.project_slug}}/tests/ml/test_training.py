@@ -129,6 +129,18 @@ def test_a_wrong_hyperparameter_is_refused(tmp_path: Path) -> None:
         train(tmp_path / "run", seed=-1)
 
 
+def test_a_model_whose_class_says_too_little_is_refused_before_anything_is_read(
+    tmp_path: Path, toy: Any, training_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training_of(toy)
+    assert toy.lacking() == []
+    needed = "unit" if toy.kind == "regression" else "target"
+    monkeypatch.delattr(toy, needed)
+    monkeypatch.setattr(toy, "dataset", None)
+    with pytest.raises(TrainingRefused, match=f"{toy.__name__} lacks {needed}"):
+        train(tmp_path / "run")
+
+
 def test_a_model_of_any_kind_is_trained_and_recorded(tmp_path: Path, toy: Any, training_of: Any) -> None:
     training_of(toy)
     manifest = train(tmp_path / "run", seed=5)

@@ -5,12 +5,13 @@ joblib) stand inside the methods that train: the serving process imports these m
 look like, and must stay small and quick to start.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, Protocol, Self
+from typing import Any, BinaryIO, ClassVar, Literal, Protocol, Self, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,10 @@ class Words:
         return [self.among[index] for index in self.index.tolist()]
 
 
+Lists = Mapping[str, list[Any]]
+"""The fields of a model's `Predictions`, one element a row."""
+
+
 class Answer(Protocol):
     """A model's answer for some rows."""
 
@@ -76,7 +81,7 @@ class Answer(Protocol):
     def columns(self) -> Mapping[str, NDArray[Any] | Words]:
         """Return what is added to a table that is scored: the values of each new column, shape (rows,)."""
 
-    def lists(self) -> Mapping[str, list[Any]]:
+    def lists(self) -> Lists:
         """Return what the API answers: the fields of the model's `Predictions`, one element a row."""
 
 
@@ -134,6 +139,12 @@ class SupervisedModel(ABC):
         self.hyperparameters = hyperparameters or self.Hyperparameters()
         self.estimator: Any = None
         self.interval: Interval | None = None
+
+    @classmethod
+    def lacking(cls) -> list[str]:
+        """Name what every model of its kind must say of itself and this one does not: class variables not set."""
+        declared = {name: kind for base in cls.__mro__ for name, kind in inspect.get_annotations(base).items()}
+        return [name for name, kind in declared.items() if get_origin(kind) is ClassVar and not hasattr(cls, name)]
 
     @classmethod
     @abstractmethod

@@ -1,6 +1,8 @@
 """From scikit-learn to ONNX."""
 
+import itertools
 import warnings
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,11 +43,14 @@ def sklearn_to_onnx(model: "SupervisedModel") -> bytes:
 def to_bytes(graph: Any, name: str) -> bytes:
     """Return an ONNX model (`onnx.ModelProto`) as bytes, such that the same training gives the same ones.
 
-    Exporters give graphs random names, and sets of operators an order that differs from process to process. Some also
-    note where on this machine the code of each node stands, which is nobody's business: it is removed.
+    Exporters give graphs random names, number what is in them on and on for as long as the process lives, and have sets
+    of operators in an order that differs from process to process. Some also note where on this machine the code of each
+    node stands, which is nobody's business: it is removed.
     """
     _forget_origin(graph)
     graph.graph.name = name
+    ends = {end.name: end.name for end in (*graph.graph.input, *graph.graph.output)}
+    _name_by_place(graph.graph, ends, (f"inner_{number}" for number in itertools.count()))
     graph.opset_import.sort(key=lambda operators: operators.domain)
     return bytes(graph.SerializeToString(deterministic=True))
 
@@ -58,6 +63,29 @@ def _forget_origin(message: Any) -> None:
         elif field.message_type:
             for part in [value] if hasattr(value, "ListFields") else value:
                 _forget_origin(part)
+
+
+def _name_by_place(graph: Any, outer: Mapping[str, str], fresh: Iterator[str]) -> None:
+    """Name the nodes of a graph, the values between them and its constants anew, in the order in which they stand.
+
+    Args:
+        graph: A graph, or a branch or loop of one, which is a graph in a node.
+        outer: The new names of what is known where it stands.
+        fresh: Names that nothing has yet.
+
+    """
+    names = dict(outer)
+    constants = [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]
+    for value in (*graph.input, *constants):
+        value.name = names.setdefault(value.name, next(fresh))
+    for node in graph.node:
+        node.name = next(fresh)
+        node.input[:] = [names.get(one, one) for one in node.input]
+        for part in (part for field in node.attribute for part in (field.g, *field.graphs) if part.node):
+            _name_by_place(part, names, fresh)
+        node.output[:] = [one and names.setdefault(one, next(fresh)) for one in node.output]
+    for value in (*graph.output, *graph.value_info):
+        value.name = names.get(value.name, value.name)
 
 
 def _vectorizers(estimator: Any) -> dict[Any, Any]:

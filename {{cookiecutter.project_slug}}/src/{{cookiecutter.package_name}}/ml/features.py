@@ -94,6 +94,7 @@ class Features(BaseModel):
     )
 
     _columns: ClassVar[tuple[Column, ...]] = ()
+    _is_text: ClassVar[bool] = False
     _codes: ClassVar[dict[int, Mapping[str | None, float]]] = {}
 
     @classmethod
@@ -108,7 +109,8 @@ class Features(BaseModel):
             if hasattr(Features, name):
                 raise TypeError(f"{cls.__name__}.{name} cannot be the name of a feature: a method is called so")
         cls._columns = tuple(_column(f"{cls.__name__}.{name}", name, field) for name, field in cls.model_fields.items())
-        if len(cls._columns) > 1 and cls.is_text():
+        cls._is_text = any(column.kind == "text" for column in cls._columns)  # known, as each matrix asks for it
+        if len(cls._columns) > 1 and cls._is_text:
             raise TypeError(f"{cls.__name__} must have no feature beside its text")
         cls._codes = {
             place: {None: np.nan} | {word: float(index) for index, word in enumerate(column.choices)}
@@ -124,7 +126,7 @@ class Features(BaseModel):
     @classmethod
     def is_text(cls) -> bool:
         """Tell whether the model reads text, so that its matrix holds strings instead of numbers."""
-        return any(column.kind == "text" for column in cls._columns)
+        return cls._is_text
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

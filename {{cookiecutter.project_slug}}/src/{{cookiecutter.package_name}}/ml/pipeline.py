@@ -73,7 +73,8 @@ class Params(BaseModel):
         try:
             chosen: Hyperparameters = Model.Hyperparameters(**self.train)
         except ValidationError as error:
-            raise ValueError(_mistakes(error, "train")) from None
+            anew = f"`pipeline params` prints a new {PARAMS} for the model"
+            raise ValueError(f"{_mistakes(error, 'train')} ({anew})") from None
         return chosen
 
 
@@ -127,6 +128,7 @@ def prepare(source: Source, cache: Path) -> dict[str, Any]:
         ValueError: the examples cannot be had, or are not what the model promises.
 
     """
+    training.refuse_unfinished(Model)
     data = examples.read(source.archive(cache))
     FOLDER.mkdir(exist_ok=True)
     table, note = FOLDER / "data.csv", FOLDER / "data.json"

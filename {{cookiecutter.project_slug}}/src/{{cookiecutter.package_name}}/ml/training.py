@@ -44,10 +44,12 @@ def train_candidate(
         The metrics on the held-back examples.
 
     Raises:
-        TrainingRefused: the model cannot be exported, the export differs from the original, or it cannot be saved.
+        TrainingRefused: the model's class lacks something, it cannot be exported, the export differs from the original,
+            or it cannot be saved.
         ValueError: the hyperparameters or the data are not acceptable.
 
     """
+    refuse_unfinished(Model)
     model = Model(Model.Hyperparameters(**hyperparameters))
     report(0.0, "reading the data")
     data = examples.read(archive)
@@ -56,6 +58,12 @@ def train_candidate(
     metrics = complete(directory, trained, data)
     report(1.0, "trained")
     return metrics
+
+
+def refuse_unfinished(model: type[SupervisedModel]) -> None:
+    """Raise `TrainingRefused` if a model's class does not say all that serving it takes."""
+    if lacking := model.lacking():
+        raise TrainingRefused(f"{model.__name__} lacks {' and '.join(lacking)}: give the class a value for each")
 
 
 def train(directory: Path, run: str, model: SupervisedModel, data: Dataset, report: Report) -> Manifest:
