@@ -138,7 +138,8 @@ def check_text(text: str, longest: int) -> tuple[str, str]:
     """Check free text: it must read the same in every file that it is written to."""
     allowed = (
         f"1 to {longest} characters: letters of any script, digits, single spaces, {PUNCTUATION}"
-        " and typographic quotes and dashes (first a letter or digit, _ only inside a word, # only at its end)"
+        " and typographic quotes and dashes"
+        " (first a letter, digit or opening mark, _ only inside a word, # only at its end)"
     )
     return text_fault(text, longest), allowed
 
@@ -195,7 +196,7 @@ def name_fault(text: str, forbidden: str, taken: frozenset[str], meaning: str) -
     if not text.isascii() or not WORDS.fullmatch(text) or forbidden in text:
         return "does not have the form of such a name"
     if not SHORTEST_NAME <= len(text) <= LONGEST_NAME:
-        return f"has {len(text)} characters"
+        return "has 1 character" if len(text) == 1 else f"has {len(text)} characters"
     return meaning if text in taken else ""
 
 

@@ -1,10 +1,14 @@
 """Projects that more than one test looks at. They are made once and only read."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from workbench import AWKWARD, BIN, ROOT, SLUG, UV, environment, run, tracked, words
+
+# Who is started in the background ignores Ctrl-C, and so do all that it starts; here some are stopped by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

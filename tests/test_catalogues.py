@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from babel.messages import Catalog
-from workbench import BIN, ROOT, TEMPLATE, contents, files, run
+from workbench import ANSWERS, BIN, ROOT, TEMPLATE, contents, files, run
 
 TOOL = runpy.run_path(str(ROOT / "tools" / "catalogues.py"), run_name="catalogues")
 read: Callable[[Path], Catalog] = TOOL["read"]
@@ -118,6 +118,7 @@ def test_the_choices_of_languages_differ_by_the_catalogues_alone(
 ) -> None:
     both = contents(generated(tmp_path, environ, "docs_languages=en+fr"))
     english = contents(project)
+    assert both.pop(ANSWERS) != english.pop(ANSWERS)
     assert {name: data for name, data in both.items() if not name.startswith(LOCALE)} == english
     assert {name for name in both if name.startswith(f"{LOCALE}fr/LC_MESSAGES/")} == set(both) - set(english)
     assert f"{LOCALE}fr/LC_MESSAGES/markdown/model.po" in both

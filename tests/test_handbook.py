@@ -103,9 +103,9 @@ def test_the_reference_names_every_command_and_option(site: Path, environ: dict[
         + run(BIN / "mlapi", "new", "--help", environ=environ).stdout
     )
     flags = set(re.findall(r"(?m)(?<![\w-])--?[a-z][a-z-]*", described.partition("examples:")[0]))
-    assert flags == {"-h", "--help", "--version", "--output-dir", "--no-input"}
+    assert flags == {"-h", "--help", "--version", "--answers", "--output-dir", "--no-input"}
     assert [flag for flag in flags if flag not in page] == []
-    assert "mlapi new [-h] [--output-dir DIR]" in page
+    assert "mlapi new [-h] [--answers FILE] [--output-dir DIR]" in page
 
 
 def test_an_option_without_an_explanation_fails_the_build() -> None:
@@ -159,7 +159,8 @@ def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
     first = blocks("live-with.md")[0]
     assert first.startswith("git init -b main\n")
     project = tmp_path / "wine-quality"
-    run("mlapi", "new", "--no-input", "project_name=Wine quality", environ=shell, cwd=tmp_path)
+    answers = ("project_name=Wine quality", "license=Apache-2.0", 'description=Says "good" or "bad"; é.')
+    run("mlapi", "new", "--no-input", *answers, environ=shell, cwd=tmp_path)
     run("bash", "-euxc", first, environ=shell, cwd=project)
     with (project / "README.md").open("a", encoding="utf-8") as readme:
         readme.write("\nOurs.\n")
@@ -175,6 +176,7 @@ def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
     run("bash", "-euxc", update, environ=shell, cwd=project)
     run("bash", "-euxc", merge, environ=shell, cwd=project)
     assert (project / "new.txt").read_text(encoding="utf-8") == "Wine quality\n"
+    assert "Apache License" in (project / "LICENSE").read_text(encoding="utf-8")
     assert not (project / ".pre-commit-config.yaml").exists()
     assert (project / "Makefile").read_text(encoding="utf-8").startswith("# Newer\n")
     assert (project / "README.md").read_text(encoding="utf-8").endswith("\nOurs.\n")

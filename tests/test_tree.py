@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from workbench import ROOT, TEMPLATE, files, texts
+from workbench import ANSWERS, ROOT, TEMPLATE, files, texts
 
 PYTHON = sorted([*(ROOT / "hooks").glob("*.py"), *TEMPLATE.rglob("*.py")])
 JINJA = re.compile(r"\{\{ *cookiecutter|\{%.*%\}|\{#.*#\}")
@@ -25,6 +25,7 @@ def test_nothing_of_the_template_is_left_in_a_project(kind: str, request: pytest
     left = {
         name: found
         for name, text in {"file names": names, **texts(folder)}.items()
+        if name != ANSWERS  # which names the questions
         if (found := re.findall(r"package_name|\{\{ *cookiecutter.*", text))
         or (not is_verbatim(name) and (found := re.findall(r"cookiecutter|\{\{|\}\}|\{%|%\}|\{#|#\}", text)))
     }

@@ -19,6 +19,8 @@ TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 BIN = Path(sys.executable).parent
 UV = str(Path(shutil.which(os.environ.get("UV", "uv")) or BIN / "uv").absolute())
 SLUG = "iris-api"
+ANSWERS = ".mlapi.json"
+"""The file in which a project keeps the answers it was written with."""
 PROBLEMS: list[str] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["problem"]
 DEADLINE = 300.0
 

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import json
 import os
 import shlex
 import sys
@@ -19,6 +20,7 @@ EXAMPLES = """\
 examples:
   mlapi new
   mlapi new --no-input project_name="Wine quality" license=Apache-2.0
+  mlapi new --no-input --answers wine-quality/.mlapi.json --output-dir newer
   cd "$(mlapi new --no-input)"
 
 Without --no-input it asks for every answer that is not given.
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 fault, 2 wrong usage, 130 stopped by the user."""
     try:
         arguments = parsed(argv)
-        project = new(arguments.answers, arguments.output_dir, no_input=arguments.no_input)
+        project = new(arguments.answers, arguments.answers_file, arguments.output_dir, no_input=arguments.no_input)
     except CommandError as error:
         for line in error.args:
             say(f"{styled('mlapi:', RED)} {line}")
@@ -70,6 +72,13 @@ def parser() -> argparse.ArgumentParser:
         "answers", nargs="*", metavar="NAME=VALUE", help="the answer to a question, such as license=MIT"
     )
     command.add_argument(
+        "--answers",
+        dest="answers_file",
+        type=Path,
+        metavar="FILE",
+        help="take answers from here: the .mlapi.json of a project that was written before",
+    )
+    command.add_argument(
         "--output-dir", default=Path(), type=Path, metavar="DIR", help="where the project's folder goes"
     )
     command.add_argument("--no-input", action="store_true", help="ask nothing: take the default of what is not given")
@@ -77,13 +86,14 @@ def parser() -> argparse.ArgumentParser:
     return described
 
 
-def new(words: Iterable[str], output_dir: Path, *, no_input: bool) -> Path:
-    """Write a new project and return its path.
+def new(words: Iterable[str], answers_file: Path | None, output_dir: Path, *, no_input: bool) -> Path:
+    """Write a new project and return its path. An answer among `words` goes before that of the file.
 
     Raises UsageError for wrong answers and for a folder that exists, Fault when writing fails.
     """
     template = load()
-    given = given_answers(words, template.questions)
+    kept = kept_answers(answers_file, template.questions) if answers_file else {}
+    given = kept | given_answers(words, template.questions)
     refuse_problems(template, given)
     answers = all_answers(template, given, output_dir, no_input=no_input)
     refuse_problems(template, answers)
@@ -110,6 +120,22 @@ def given_answers(words: Iterable[str], questions: Mapping[str, Question]) -> di
             raise UsageError(f"{name} is given twice")
         given[name] = value
     return given
+
+
+def kept_answers(path: Path, questions: Mapping[str, Question]) -> dict[str, str]:
+    """Read the answers that a project was written with.
+
+    Raises UsageError for a file that holds none, and for a question that there is not, or not any more.
+    """
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not JSON'}") from None
+    if not isinstance(kept, dict) or not all(isinstance(value, str) for value in kept.values()):
+        raise UsageError(f"{path} must hold an object with a text for each answer")
+    if unknown := kept.keys() - questions.keys():
+        raise UsageError(f"{path} answers what is not asked: {', '.join(sorted(unknown))}. Take it out of the file")
+    return kept
 
 
 def meant_instead(name: str, questions: Iterable[str]) -> str:
