@@ -1,18 +1,21 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
 import package_name
 from package_name import __version__
 from package_name.cli import main
+from package_name.commands import read_hyperparameters
 from package_name.ml import Model
 from package_name.settings import PREFIX, Settings
+from package_name.storage import Storage
 
 Table = Callable[..., str]
 
@@ -110,12 +113,30 @@ def test_the_openapi_document_is_printed(capsys: pytest.CaptureFixture[str]) -> 
     assert "/predict" in json.loads(capsys.readouterr().out)["paths"]
 
 
+def test_a_hyperparameter_may_be_a_text_as_it_is_or_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hyperparameters(BaseModel):
+        kernel: str
+        degree: int = 1
+
+    monkeypatch.setattr(Model, "Hyperparameters", Hyperparameters)
+    assert read_hyperparameters(["kernel=rbf", "degree=3"]) == {"kernel": "rbf", "degree": 3}
+    assert read_hyperparameters(['kernel="rbf"']) == {"kernel": "rbf"}
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_example_is_a_table_that_can_be_predicted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["example", "--rows", "3"]) == 0
+    (tmp_path / "rows.csv").write_text(capsys.readouterr().out)
+    assert main(["predict", str(tmp_path / "rows.csv")]) == 0
+    assert len(json.loads(capsys.readouterr().out)["prediction"]) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["predict", "nowhere.csv"], 1, "nowhere.csv cannot be read"),
         (["train", "seed"], 1, "'seed' is not NAME=VALUE"),
-        (["train", "seed=x"], 1, "'seed=x' is not NAME=VALUE"),
+        (["train", "seed=x"], 1, "seed: Input should be a valid integer"),
         (["train", "sed=1"], 1, "sed: Extra inputs are not permitted"),
         (["models", "show", "9"], 1, "There is no such version"),
         (["models", "track", "1"], 1, f"set {PREFIX}MLFLOW_URL"),
@@ -135,6 +156,26 @@ def test_a_mistake_gets_one_clear_line(
     assert printed.out == ""
     assert message in printed.err
     assert len(printed.err.splitlines()) == 1
+
+
+def test_where_a_table_is_wrong_is_told_in_the_same_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, table: Table
+) -> None:
+    (tmp_path / "rows.csv").write_text(table(header=["x", "x"]), encoding="utf-8")
+    assert main(["predict", str(tmp_path / "rows.csv")]) == 1
+    assert "The table is not acceptable: line 1: " in capsys.readouterr().err
+
+
+def test_files_of_settings_that_are_not_text_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / f"{PREFIX}CACHE_URL").write_bytes(b"\xff")
+    monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path))
+    assert main(["keys", "list"]) == 2
+    assert f"{tmp_path / PREFIX}CACHE_URL is not UTF-8 text" in capsys.readouterr().err
+    Path(".env").write_bytes(b"X=\xff")
+    assert main(["keys", "list"]) == 2
+    assert "The file .env is not UTF-8 text" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["models"], ["keys", "create", "ann"]])
@@ -179,3 +220,34 @@ def test_score_writes_the_result_and_never_over_another_file(
     assert main([*command, "--overwrite"]) == 0
     assert main(["score", str(tmp_path / "none.csv"), str(tmp_path / "new.csv")]) == 1
     assert "is not there" in capsys.readouterr().err
+
+
+def test_score_writes_over_a_list_of_rejected_rows_only_when_told_and_leaves_no_old_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: list[list[Any]], table: Table
+) -> None:
+    (tmp_path / "in.csv").write_text(table(*rows), encoding="utf-8")
+    rejects = tmp_path / "out.csv.rejects.csv"
+    rejects.write_text("mine", encoding="utf-8")
+    command = ["score", str(tmp_path / "in.csv"), str(tmp_path / "out.csv")]
+    assert main(command) == 1
+    assert f"{rejects} is there already" in capsys.readouterr().err
+    assert rejects.read_text(encoding="utf-8") == "mine"
+    assert main([*command, "--overwrite"]) == 0
+    assert not rejects.exists()
+    assert [path.name for path in sorted(tmp_path.glob("*.csv*"))] == ["in.csv", "out.csv"]
+
+
+def test_score_does_not_list_what_is_beside_its_target(
+    tmp_path: Path, rows: list[list[Any]], table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.csv").write_text(table(*rows), encoding="utf-8")
+    listed: list[str] = []
+    paths = Storage.paths
+
+    def told(storage: Storage, prefix: str) -> Sequence[str]:
+        listed.append(prefix)
+        return paths(storage, prefix)
+
+    monkeypatch.setattr(Storage, "paths", told)
+    assert main(["score", str(tmp_path / "in.csv"), str(tmp_path / "out.csv")]) == 0
+    assert "" not in listed

@@ -24,6 +24,7 @@ from package_name.serving import champion
 from package_name.serving.registry import Registry
 from package_name.settings import Settings
 
+from rig.processes import serving_processes
 from rig.service import ROW, serving, wait_for
 from rig.wire import Wire
 
@@ -114,7 +115,7 @@ def test_a_publisher_killed_at_100_random_moments_leaves_only_whole_versions(tra
     template = trained.models_dir / Model.name / "1"
     publisher = Path(__file__).with_name("rig") / "publisher.py"
     command = [sys.executable, "-P", str(publisher), str(tmp_path / "models"), str(template), "100"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["versions"] > 10  # some were published,
@@ -164,7 +165,7 @@ def test_a_training_goes_on_after_the_service_was_killed_and_the_champion_stays_
     shutil.copytree(trained.models_dir, tmp_path / "models")
     variables = {"MODELS_DIR": str(tmp_path / "models"), "DATA_DIR": str(tmp_path / "var")}
     with serving(tmp_path / "service", **variables) as service:
-        path = service.client.post("/train").headers["Location"]
+        path = wait_for(lambda: service.client.post("/train").headers.get("Location"), "the database to be made")
         wait_for(lambda: service.client.get(path).json()["state"] == "running", "the training to begin")
         service.process.send_signal(signal.SIGKILL)
         service.process.wait()
@@ -248,12 +249,6 @@ def test_a_file_is_scored_although_the_database_goes_away_meanwhile(
     wire.cut()
 
 
-def processes_of(pid: int) -> list[int]:
-    """List the serving processes that a process has started."""
-    children = [int(one) for file in Path(f"/proc/{pid}/task").glob("*/children") for one in file.read_text().split()]
-    return [one for one in children if b"\0worker" not in Path(f"/proc/{one}/cmdline").read_bytes()]
-
-
 def test_files_that_were_accepted_are_scored_although_the_processes_are_killed(
     trained: Settings, tmp_path: Path
 ) -> None:
@@ -267,14 +262,16 @@ def test_files_that_were_accepted_are_scored_although_the_processes_are_killed(
 
         def submit() -> bool:
             with contextlib.suppress(httpx2.TransportError):  # of the connection to the process that was killed
-                paths.append(service.client.post("/batches", content=content, headers=headers).headers["Location"])
-                return True
+                answer = service.client.post("/batches", content=content, headers=headers)
+                paths.extend(answer.headers.get_list("Location"))  # there is none while the database is made
+                return answer.is_success
             return False
 
-        submit()
-        os.kill(processes_of(service.process.pid)[0], signal.SIGKILL)
-        wait_for(submit, "another process to answer")
-        submit()
+        wait_for(submit, "the database to be made")
+        os.kill(serving_processes(service.process.pid)[0], signal.SIGKILL)
+        for number in range(2):
+            wait_for(submit, f"answer {number} of another process")
+        assert len(paths) == 3
         service.process.send_signal(signal.SIGKILL)
         service.process.wait()
     with serving(tmp_path / "service", **variables) as service:

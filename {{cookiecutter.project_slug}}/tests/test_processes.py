@@ -7,28 +7,14 @@ import signal
 import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 
 from package_name.settings import Settings
 
+from rig.processes import is_alive, serving_processes
 from rig.service import ROW, Service, serving, wait_for
-
-if TYPE_CHECKING:
-    import subprocess
-
-
-def children(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Return the serving processes of a service that has several."""
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed}
-    return [pid for pid, command in commands.items() if b"spawn_main" in command]
-
-
-def is_alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
 
 
 def is_refused(service: Service) -> bool:
@@ -45,7 +31,7 @@ def test_a_request_in_flight_is_answered_when_the_service_is_told_to_stop(
     body = json.dumps({"data": [ROW]}).encode()
     head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     with serving(tmp_path / "service", "--no-worker", "--workers", workers, **models) as service:
-        serving_processes = children(service.process)
+        before = serving_processes(service.process.pid)
         context = ssl.create_default_context(cafile=service.certificate)
         plain = socket.create_connection(("127.0.0.1", service.port), timeout=30)
         with context.wrap_socket(plain, server_hostname="localhost") as secure:
@@ -58,8 +44,8 @@ def test_a_request_in_flight_is_answered_when_the_service_is_told_to_stop(
                 answer += more
         assert answer.startswith(b"HTTP/1.1 200 OK")
         assert service.process.wait(30) == 0
-        assert len(serving_processes) == (0 if workers == "1" else 2)
-        assert not any(map(is_alive, serving_processes))
+        assert len(before) == (0 if workers == "1" else 2)
+        assert not any(map(is_alive, before))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -67,7 +53,7 @@ def test_a_draining_service_is_not_ready_but_answers_until_it_stops(
     trained: Settings, tmp_path: Path, workers: str
 ) -> None:
     """Checklist 40."""
-    variables = {"MODELS_DIR": str(trained.models_dir), "DRAIN_SECONDS": "3"}
+    variables = {"MODELS_DIR": str(trained.models_dir), "DRAIN_SECONDS": "6"}
     with serving(tmp_path / "service", "--no-worker", "--workers", workers, **variables) as service:
         service.process.terminate()
 
@@ -97,13 +83,13 @@ def test_a_serving_process_that_is_killed_is_replaced_while_the_others_answer(
     """Checklist 40."""
     models = {"MODELS_DIR": str(trained.models_dir)}
     with serving(tmp_path / "service", "--no-worker", "--workers", "2", **models) as service:
-        before = wait_for(lambda: len(found := children(service.process)) == 2 and found, "two processes")
+        before = wait_for(lambda: len(found := serving_processes(service.process.pid)) == 2 and found, "two processes")
         os.kill(before[0], signal.SIGKILL)
 
         def replaced() -> bool:
             with httpx2.Client(base_url=service.url, verify=False) as fresh:
                 assert fresh.post("/predict", json={"data": [ROW]}).status_code == 200
-            found = children(service.process)
+            found = serving_processes(service.process.pid)
             return len(found) == 2 and before[0] not in found
 
         wait_for(replaced, "another process in its place")

@@ -36,10 +36,13 @@ def main(root: str, template: str, kills: str) -> None:
     registry = Registry(Path(root), Model.name)
     interrupted = 0
     checked: set[str] = set()
-    for _ in range(int(kills)):
+    for number in range(int(kills)):
+        before = registry.versions()
         child = os.fork()
         if not child:
             publish(registry, Path(template))
+        while number % 2 and registry.versions() == before:
+            time.sleep(0.002)  # every other child publishes once, however slow the machine, before its time begins
         time.sleep(random.uniform(0, LONGEST_SECONDS))  # noqa: S311 - the moment is the point
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -19,8 +19,8 @@ from package_name.ml import Model
 from package_name.settings import PREFIX
 
 PACKAGE = package_name.__name__
-PATIENCE = 60
-"""Seconds to wait for something that takes a moment on a slow machine."""
+PATIENCE = 300
+"""Seconds to wait for something that takes a moment, but a training stands back for all else on a busy machine."""
 
 ROW = list(Model.Features.example().values())
 

@@ -20,7 +20,7 @@ from rig.surroundings import Surroundings
 ROOT = Path(__file__).parents[2]
 NAME = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
 NOTHING = Surroundings({}, {})
-SECONDS = 120
+SECONDS = 300
 LONG = 1200
 """Seconds a command may take that fetches or builds something."""
 NOT_OURS = ("__pycache__", ".venv", ".*_cache", "_build", "models", "var", "pipeline", "dist", "secrets")

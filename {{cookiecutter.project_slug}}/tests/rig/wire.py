@@ -34,9 +34,10 @@ class Wire:
             writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with contextlib.suppress(OSError):
             there = await asyncio.open_connection(*self._there)
-            self._open |= {writer, there[1]}
+            self._open.add(there[1])
             await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
 
 
