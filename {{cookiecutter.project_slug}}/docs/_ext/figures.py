@@ -86,7 +86,7 @@ def predicted(colours: Colours) -> Figure:
     ends = np.array([value.min(), value.max()])
     _band(axes, ends, ends, half, colours)
     _points(axes, value, true, np.abs(true - value) <= half, colours)
-    _name_axes(axes, tr("predicted"), tr("true"))
+    _name_axes(axes, tr("true"))
     return figure
 
 
@@ -96,7 +96,7 @@ def residuals(colours: Colours) -> Figure:
     figure, axes = axes_of(4.8, 3.4)
     _band(axes, np.array([value.min(), value.max()]), np.zeros(2), half, colours)
     _points(axes, value, true - value, np.abs(true - value) <= half, colours)
-    _name_axes(axes, tr("predicted"), tr("true minus predicted"))
+    _name_axes(axes, tr("true minus predicted"))
     return figure
 
 
@@ -142,10 +142,11 @@ def _points(axes: Axes, x: Any, y: Any, inside: Any, colours: Colours) -> None:
     axes.scatter(x[~inside], y[~inside], s=16, color=colours.ink, marker="x", linewidths=0.9)
 
 
-def _name_axes(axes: Axes, x: str, y: str) -> None:
-    """Say what the axes show, in the unit of what is predicted."""
+def _name_axes(axes: Axes, y: str) -> None:
+    """Say what the axes show, in the unit of what is predicted: x the prediction, y something else."""
     model = load("ml").Model
-    axes.set(xlabel=f"{x} {model.target} ({model.unit})", ylabel=f"{y} ({model.unit})")
+    predicted = tr("predicted {target} ({unit})").format(target=model.target, unit=model.unit)
+    axes.set(xlabel=predicted, ylabel=f"{y} ({model.unit})")
     for axis in axes.xaxis, axes.yaxis:
         axis.set_major_formatter(lambda value, _: _shorten(value))
 

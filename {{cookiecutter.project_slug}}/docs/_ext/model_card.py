@@ -191,11 +191,11 @@ def interval() -> str:
     """Say what value the model predicts, and how wide its prediction interval is."""
     _, manifest = champion()
     model, measured = load("ml").Model, manifest.interval
-    return (
-        f":Predicted: {model.target}, in {model.unit}\n"
-        f":Interval: the prediction plus and minus {rounded(measured.half_width)} {model.unit}\n"
-        f":Made to contain: {measured.coverage:.0%} of the true values, measured on {measured.examples} examples\n"
-    )
+    shown = {"target": model.target, "unit": model.unit, "half": rounded(measured.half_width)}
+    return tr(
+        ":Predicted: {target}, in {unit}\n:Interval: the prediction plus and minus {half} {unit}\n"
+        ":Made to contain: {share} of the true values, measured on {examples} examples\n"
+    ).format(share=f"{measured.coverage:.0%}", examples=measured.examples, **shown)
 
 
 def data() -> str:
