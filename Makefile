@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. They need make and Python 3.11, 3.12 or 3.13, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick bench lint format docs lock tree catalogues clean
+.PHONY: help demo quick test test-all bench lint format docs lock tree catalogues clean
 
 # Neither an environment that happens to be active nor the settings of a surrounding make may redirect this one.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
@@ -16,10 +16,14 @@ READY := .venv/ready
 DEMO := build/iris-api
 EXAMPLE := build/example/iris-api
 BENCH := build/bench
+# A worker for each processor, up to four: each starts servers and trainings of its own.
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=worksteal
+# Sizes of what `make test` does in small: seconds of random requests, minutes of load, kills, jobs, seconds of an outage.
+LONG := FUZZ_SECONDS=600 SOAK_MINUTES=5 KILLS=20 SMALL_JOBS=600 OUTAGE_SECONDS=30
 TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile | awk -F ' - ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile | awk -F ' - ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 demo: $(READY) ## Write the default project to build/, train it, serve it at https://localhost:8443
 	@if test -f $(DEMO).written && test -z "$$(find $(TEMPLATE) -newer $(DEMO).written -type f ! -path '*/__pycache__/*')"; then \
@@ -31,11 +35,14 @@ demo: $(READY) ## Write the default project to build/, train it, serve it at htt
 	fi
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(DEMO) serve PYTHON=$(PYTHON)
 
-test: lint ## Check everything: the code, and generated projects that are installed and run (minutes)
-	UV=$(UV) $(RUN)pytest
+quick: lint ## Check what can be checked without installing a generated project (a minute)
+	UV=$(UV) $(RUN)pytest $(SIDE_BY_SIDE) -m "not full and not slow"
 
-quick: lint ## Check what can be checked without installing a generated project (seconds)
-	UV=$(UV) $(RUN)pytest -m "not full"
+test: lint ## Check the code, and generated projects that are installed and run; CI runs this (half an hour)
+	UV=$(UV) $(RUN)pytest $(SIDE_BY_SIDE) -m "not slow"
+
+test-all: lint ## Check everything, also what takes long or has to be fetched: the tests before a release (hours)
+	UV=$(UV) $(LONG) $(RUN)pytest $(SIDE_BY_SIDE)
 
 bench: $(READY) ## Measure the generated service beside its limit, its origin and its peers (QUICK=1: without peers)
 	@command -v wrk >/dev/null || { echo "wrk is needed. On Debian: apt-get install wrk" >&2; exit 1; }

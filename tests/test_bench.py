@@ -1,6 +1,7 @@
 """The benchmark measures what it says, and tells when a contender answers wrongly."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,8 +13,12 @@ import pytest
 import report
 from benchmark import QUICK, Benchmark
 from contender import Contender, running
-from workbench import ROOT, free_port, run
+from workbench import ROOT, SLUG, free_port, run
 
+MINUTES = os.environ.get("SOAK_MINUTES", "0.1")
+"""How long the soak lasts; `make test-all` sets more."""
+WARM = 3.0
+"""Minutes of a soak from which on nothing may grow: what is shorter is warming up."""
 STAND_IN = """
 import json, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,27 +61,16 @@ def test_a_contender_that_ends_by_itself_is_told_with_its_last_words(tmp_path: P
         pass
 
 
-WORKS = """
-import threading, time
-from pathlib import Path
-
-def work():
-    until = time.monotonic() + 2
-    while time.monotonic() < until:
-        pass
-    Path("finished").touch()
-
-threading.Thread(target=work).start()
-"""
-
-
-def test_it_is_waited_for_until_a_contender_does_nothing_any_more(tmp_path: Path) -> None:
-    contender = Contender(
-        "works", lambda port, _: [sys.executable, "-c", WORKS + STAND_IN, str(port), "right"], directory=tmp_path
-    )
+def test_it_is_waited_for_until_a_contender_does_nothing_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contender = Contender("works", lambda port, _: [sys.executable, "-c", STAND_IN, str(port), "right"])
+    used = iter([0.0, 1.0, 1.0, 2.0, 2.0, 2.0, 9.0])  # processor seconds, before and after each look
     with running(contender, free_port(), tmp_path) as it:
-        it.rest()
-        assert (tmp_path / "finished").exists()
+        with monkeypatch.context() as patched:
+            patched.setattr(it, "cpu", lambda: next(used))
+            it.rest()
+        assert next(used) == 9.0, "it looked until nothing was used between two looks, and not again"
 
 
 def result(contender: str, rows: int, group: str = "HTTP", **times: float) -> dict[str, Any]:
@@ -134,12 +128,14 @@ def test_a_tiny_run_measures_four_contenders_and_writes_table_plot_and_figures(
     assert "<td>service</td>" in (tmp_path / "bench.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.full
 def test_a_short_soak_has_everybody_answered_and_writes_what_it_saw(
-    installed: Path, tmp_path: Path, environ: dict[str, str]
+    installed: Path, project: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    soak = (installed / ".venv/bin/python", ROOT / "benchmarks/soak.py", "--minutes", "0.1", "--output", tmp_path)
-    run(*soak, environ=environ, cwd=installed, expect=None)  # what warms up grows, so this may end with 1
+    folder = shutil.copytree(project, tmp_path / SLUG)
+    soak = (installed / ".venv/bin/python", ROOT / "benchmarks/soak.py", "--minutes", MINUTES, "--output", tmp_path)
+    run(*soak, environ=environ, cwd=folder, expect=0 if float(MINUTES) >= WARM else None, timeout=3600)
     found = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
     assert {"POST /predict 200", "POST /predict 422", "GET /no/such/page 404"} <= set(found["answers"])
     assert not [name for name in found["answers"] if name[-3] == "5"]

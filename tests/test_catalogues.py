@@ -3,6 +3,7 @@
 A page that has changed since does not fail: what is not translated is shown in English, and each build counts it.
 """
 
+import json
 import re
 import runpy
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from babel.messages import Catalog
-from workbench import ANSWERS, BIN, ROOT, TEMPLATE, contents, files, run
+from workbench import ANSWERS, BIN, ROOT, TEMPLATE, Shared, contents, files, run
 
 TOOL = runpy.run_path(str(ROOT / "tools" / "catalogues.py"), run_name="catalogues")
 read: Callable[[Path], Catalog] = TOOL["read"]
@@ -27,10 +28,11 @@ GUESSED = 0.9
 """Part of the pages' messages that the catalogues have at least; below that nobody has looked after them."""
 
 
-@pytest.fixture(scope="module")
-def wanted() -> dict[str, list[str]]:
+@pytest.fixture(scope="session")
+def wanted(shared: Shared) -> dict[str, list[str]]:
     """The messages of the pages as they are now."""
-    found: dict[str, list[str]] = TOOL["messages"]()
+    text = shared("messages.json", lambda path: path.write_text(json.dumps(TOOL["messages"]()), encoding="utf-8"))
+    found: dict[str, list[str]] = json.loads(text.read_text(encoding="utf-8"))
     return found
 
 
@@ -152,6 +154,7 @@ def figure(output: str) -> tuple[Any, ...]:
     return found.groups()
 
 
+@pytest.mark.slow
 @pytest.mark.full
 def test_a_project_in_two_languages_builds_both_and_can_take_a_third(tmp_path: Path, environ: dict[str, str]) -> None:
     folder = generated(tmp_path, environ, "docs_languages=en+fr")

@@ -21,14 +21,14 @@ from workbench import SLUG, free_port
 SERVICES = ("haproxy:3.2-alpine", "postgres:17-alpine", "prom/prometheus:v3.5.0", "redis:8-alpine")
 GRAFANA = "grafana/grafana:12.2.0"
 ROW = {"data": [[5.1, 3.5, 1.4, 0.2]]}
-PATIENCE = 180.0
+PATIENCE = 600.0
 CALLERS = 4
 PAUSE = 0.06
 """Seconds between two requests of a caller: all of them together stay below the limit on requests."""
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.slow]
 
 
 class Stack:

@@ -79,6 +79,7 @@ def layers(image: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.full
 def test_a_change_of_the_code_or_of_the_model_makes_one_new_layer(source: Path, tmp_path: Path) -> None:
     need(*PYTHON)
@@ -98,6 +99,7 @@ def test_a_change_of_the_code_or_of_the_model_makes_one_new_layer(source: Path, 
     assert built(source, "baked", *with_models)[:-1] == changed[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.full
 def test_images_run_without_rights_on_a_file_system_that_nobody_can_change(source: Path, volume: str) -> None:
     need(*PYTHON)

@@ -39,6 +39,7 @@ def run_page(name: str, folder: Path, environ: dict[str, str]) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_xgboost_and_lightgbm_are_served_as_the_page_says(equipped: Path, environ: dict[str, str]) -> None:
     python = equipped / ".venv" / "bin" / "python"
     packages = ("xgboost-cpu", "lightgbm", "onnxmltools")
@@ -46,6 +47,7 @@ def test_xgboost_and_lightgbm_are_served_as_the_page_says(equipped: Path, enviro
     run_page("boosting", equipped, environ)
 
 
+@pytest.mark.slow
 def test_a_network_is_served_as_the_page_says(equipped: Path, environ: dict[str, str]) -> None:
     # pip goes on to other places where PyTorch's index cannot be reached, which uv does not.
     pip = (UV, "tool", "run", "pip", "--python", equipped / ".venv" / "bin" / "python", "install", "--retries", "0")

@@ -14,8 +14,8 @@ from workbench import BIN, ROOT, SLUG, run
 
 pytestmark = pytest.mark.full
 
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "90"))
-"""How long to go on; set FUZZ_SECONDS for more."""
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))
+"""How long to go on; `make test-all` sets more."""
 SEED = "20261121"
 
 
@@ -27,7 +27,7 @@ def service(installed: Path, folder: Path, environ: dict[str, str]) -> Iterator[
     command = [str(installed / ".venv" / "bin" / SLUG), "serve"]
     with log.open("wb") as output, subprocess.Popen(command, cwd=folder, env=settings, stderr=output) as process:
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 600
             while "startup complete" not in (text := log.read_text(encoding="utf-8")):
                 assert process.poll() is None, text
                 assert time.monotonic() < deadline, text
@@ -35,7 +35,7 @@ def service(installed: Path, folder: Path, environ: dict[str, str]) -> Iterator[
             yield re.findall(r"serves (https://localhost:\d+)", text)[0]
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(300)
 
 
 def test_no_random_request_gets_a_server_error_or_an_undocumented_answer(

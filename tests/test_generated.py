@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from workbench import AWKWARD, BIN, ROOT, SLUG, UV, contents, run
+from workbench import AWKWARD, BIN, SLUG, UV, contents, run
 
 pytestmark = pytest.mark.full
 
@@ -48,17 +48,6 @@ def test_an_awkward_name_changes_nothing(awkward: Path, tmp_path: Path, environ:
     page = (folder / "docs" / "_build" / "html" / "index.html").read_text(encoding="utf-8")
     assert AWKWARD["project_name"] in html.unescape(page).translate(STRAIGHT)
     run(UV, "run", "--locked", "--inexact", "l-ete-2026", "--help", environ=environ, cwd=folder)
-
-
-def test_checks_leave_nothing_that_git_would_track(installed: Path, environ: dict[str, str]) -> None:
-    names = sorted(contents(installed))
-    run("git", "init", "-q", environ=environ, cwd=installed)
-    try:
-        status = run("git", "ls-files", "-o", "--exclude-standard", environ=environ, cwd=installed).stdout.splitlines()
-    finally:
-        shutil.rmtree(installed / ".git")
-    assert sorted(status) == (ROOT / "tests" / "tree" / "default.txt").read_text(encoding="utf-8").splitlines()
-    assert set(status) < set(names)
 
 
 def test_its_site_is_not_built_with_gaps_in_it(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:

@@ -20,8 +20,6 @@ from test_compose import GRAFANA, SERVICES
 from test_containers import PYTHON, at_hand, docker, need
 from workbench import BIN, TEMPLATE, UV, free_port, run
 
-pytestmark = pytest.mark.full
-
 LONGEST = 3000.0
 NOTE = re.compile(r"^<!-- with ([\w-]+): ", re.MULTILINE)
 DONE = {"aws", "docker", "kubectl", "mlflow", "pytorch", "uv"}  # here; with MLflow's server in test_stages.py
@@ -60,10 +58,14 @@ def do_what_pages_show(name: str, project: Path, environ: dict[str, str], **more
     assert "skipped" not in done.stdout, done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.full
 def test_commands_that_make_environments_and_fetch_tools_work(equipped: Path, environ: dict[str, str]) -> None:
     do_what_pages_show("uv", equipped, environ)
 
 
+@pytest.mark.slow
+@pytest.mark.full
 def test_pytorch_is_added_as_its_page_says(equipped: Path, environ: dict[str, str]) -> None:
     page = (equipped / "docs" / "how-to" / "torch.md").read_text(encoding="utf-8")
     (host,) = re.findall(r"--index \w+=https://([^/]+)", page)
@@ -74,6 +76,8 @@ def test_pytorch_is_added_as_its_page_says(equipped: Path, environ: dict[str, st
     do_what_pages_show("pytorch", equipped, environ)
 
 
+@pytest.mark.slow
+@pytest.mark.full
 def test_containers_are_built_and_run_as_the_pages_say(equipped: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     need(*PYTHON, *SERVICES)
     slug, more = equipped.name, {name: str(free_port()) for name in ("PROMETHEUS_PORT", "GRAFANA_PORT")}
@@ -91,6 +95,8 @@ def test_containers_are_built_and_run_as_the_pages_say(equipped: Path, tmp_path:
             docker("volume", "rm", "--force", volume, expect=None)
 
 
+@pytest.mark.slow
+@pytest.mark.full
 def test_a_cluster_takes_what_kubectl_sends_as_the_page_says(
     equipped: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
@@ -150,5 +156,7 @@ def account(tmp_path: Path, environ: dict[str, str]) -> Iterator[dict[str, str]]
         server.wait()
 
 
+@pytest.mark.slow
+@pytest.mark.full
 def test_aws_makes_the_stack_as_the_page_says(equipped: Path, account: dict[str, str], environ: dict[str, str]) -> None:
     do_what_pages_show("aws", equipped, environ, **account)

@@ -2,15 +2,19 @@
 
 import difflib
 import re
+import shlex
 import shutil
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from workbench import ANSWERS, BIN, PROBLEMS, TEMPLATE, UV, answer, files, free_port, run, serving, texts
+from workbench import ANSWERS, BIN, PROBLEMS, TEMPLATE, UV, Shared, answer, files, free_port, run, serving, texts
 
 OVERLAYS = TEMPLATE / "problems"
-LONGEST = 1800.0
+LONGEST = 7200.0
+Record = Callable[[str, object], None]
 PACKAGE = "{{cookiecutter.package_name}}"
 # Words that only one example uses. No project of another problem may hold them.
 WORDS = {
@@ -20,8 +24,16 @@ WORDS = {
 }
 # What every project installs, whatever its problem: written by others, or for all kinds alike.
 SHARED = re.compile(r"^uv\.lock$|/static/")
-# Tests of a project that do not depend on its example: half of the time. They run in the default project alone, but for
-# those that train, serve and answer as a whole.
+# Its tests, in parts that take about as long as each other, so that the workers of a run share them.
+PARTS = {
+    "api": ("api",),
+    "jobs": ("jobs", "training"),
+    "model": ("docs", "ml", "monitoring", "serving"),
+    "scoring": ("scoring",),
+    "service": (),  # what stands in no folder
+}
+# Tests that do not depend on the example: they run in the default project alone, but for those that train, serve and
+# answer as a whole. `make test-all` runs all of them with each problem.
 SAME_FOR_ALL = (
     "test_batch",
     "test_certificates",
@@ -53,22 +65,48 @@ def made(problem: str, folder: Path, environ: dict[str, str], *answers: str) -> 
     return Path(done.stdout.strip())
 
 
-@pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]) -> dict[str, Path]:
+@pytest.fixture(scope="session")
+def projects(shared: Shared, environ: dict[str, str]) -> dict[str, Path]:
     """A project of each problem, as `mlapi new` writes it."""
-    folder = tmp_path_factory.mktemp("problems")
-    return {problem: made(problem, folder, environ) for problem in PROBLEMS}
+
+    def make(folder: Path) -> None:
+        for problem in PROBLEMS:
+            made(problem, folder / problem, environ)
+
+    folder = shared("problems", make)
+    return {problem: next((folder / problem).iterdir()) for problem in PROBLEMS}
 
 
-@pytest.fixture(scope="module", params=PROBLEMS)
-def complete(request: pytest.FixtureRequest, projects: dict[str, Path], environ: dict[str, str]) -> tuple[str, Path]:
-    """A problem, and a project of it with all that it needs installed."""
-    if request.param == PROBLEMS[0]:
-        return request.param, request.getfixturevalue("installed")
-    folder = projects[request.param].with_name(f"installed-{request.param}")
-    shutil.copytree(projects[request.param], folder)
-    run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=folder)
-    return request.param, folder
+@dataclass(frozen=True)
+class Checked:
+    """A project in git, with all that it needs installed: its own checks run in there."""
+
+    problem: str
+    folder: Path
+    written: list[str]
+    """The files that the template wrote."""
+
+    def tracked(self, environ: dict[str, str]) -> list[str]:
+        """List what git would track."""
+        listed = run("git", "ls-files", "-oz", "--exclude-standard", environ=environ, cwd=self.folder).stdout
+        return sorted(name for name in listed.split("\0") if name)
+
+
+@pytest.fixture(params=PROBLEMS)
+def checked(
+    request: pytest.FixtureRequest, projects: dict[str, Path], shared: Shared, environ: dict[str, str]
+) -> Checked:
+    """A project of a problem, to check."""
+    problem: str = request.param
+    original = projects[problem]
+
+    def make(folder: Path) -> None:
+        shutil.copytree(original, folder / original.name)
+        run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=folder / original.name)
+        run("git", "init", "-q", environ=environ, cwd=folder / original.name)
+
+    folder = shared(f"checked-{problem}", make) / original.name
+    return Checked(problem, folder, sorted(files(original)))
 
 
 def test_every_problem_has_an_example_and_words_that_are_its_own() -> None:
@@ -119,27 +157,63 @@ def test_problems_differ_by_their_example_and_by_what_pages_say_of_it(
     assert len(changed) < 150
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("target", ["lint", "test", "docs"])
-def test_its_own_checks_pass(target: str, complete: tuple[str, Path], environ: dict[str, str]) -> None:
-    problem, folder = complete
-    if target == "test" and problem != PROBLEMS[0]:
-        files = " or ".join(f"{name}.py" for name in SAME_FOR_ALL)  # whole names: test_batch is not test_batches
-        chosen = f"not ({files}) or {' or '.join(FOR_EACH)}"
-        command = [str(folder / ".venv" / "bin" / "pytest"), "-q", "-k", chosen]
-    else:
-        command = ["make", target]
-    done = run(*command, environ=environ, cwd=folder, timeout=LONGEST)
-    if target == "test":
-        assert re.search(r"\b\d+ passed", done.stdout)
-        assert not re.search(r"\b\d+ (failed|error)", done.stdout)
+def test_the_parts_of_a_projects_tests_are_all_of_them() -> None:
+    folders = {
+        path.parent.relative_to(TEMPLATE / "tests").as_posix() for path in (TEMPLATE / "tests").rglob("test_*.py")
+    }
+    assert sorted(folder for part in PARTS.values() for folder in part) == sorted(folders - {"."})
 
 
 @pytest.mark.full
-def test_its_wheel_carries_the_example_unchanged(
-    complete: tuple[str, Path], tmp_path: Path, environ: dict[str, str]
+@pytest.mark.parametrize("target", ["docs", "lint"])
+def test_its_own_checks_pass(target: str, checked: Checked, environ: dict[str, str]) -> None:
+    run("make", target, environ=environ, cwd=checked.folder, timeout=LONGEST)
+    assert checked.tracked(environ) == checked.written, "checks leave nothing that git would track"
+
+
+def run_tests(checked: Checked, environ: dict[str, str], record: Record, *options: str) -> None:
+    """Run tests of a project by its own command, and note how it ended."""
+    chosen = environ | {"PYTEST_ADDOPTS": shlex.join(["-q", *options])}
+    done = run("make", "test", environ=chosen, cwd=checked.folder, timeout=LONGEST)
+    end = done.stdout.splitlines()[-1]
+    assert re.search(r"\b[1-9]\d* passed\b", end), done.stdout
+    assert not re.search(r"\b\d+ (failed|errors?)\b", end), done.stdout
+    assert checked.tracked(environ) == checked.written, "tests leave nothing that git would track"
+    record("Tests", "\n".join([*re.findall(r"(?m)^SKIPPED .*", done.stdout), end]))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("checked", PROBLEMS[:1], indirect=True)
+def test_all_tests_of_the_default_project_pass(
+    part: str, checked: Checked, environ: dict[str, str], record_property: Record
 ) -> None:
-    _, project = complete
+    folders = [f"tests/{name}" for name in PARTS[part]]
+    others = [f"--ignore=tests/{name}" for names in PARTS.values() for name in names]
+    run_tests(checked, environ, record_property, *(folders or ["tests", *others]))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("checked", PROBLEMS[1:], indirect=True)
+def test_what_depends_on_the_example_passes_with_another(
+    checked: Checked, environ: dict[str, str], record_property: Record
+) -> None:
+    same = " or ".join(f"{name}.py" for name in SAME_FOR_ALL)  # whole names: test_batch is not test_batches
+    run_tests(checked, environ, record_property, "-k", f"not ({same}) or {' or '.join(FOR_EACH)}")
+
+
+@pytest.mark.slow
+@pytest.mark.full
+def test_all_tests_pass_as_its_owners_run_them(
+    checked: Checked, environ: dict[str, str], record_property: Record
+) -> None:
+    """All of it at once and with each problem."""
+    run_tests(checked, environ, record_property)
+
+
+@pytest.mark.full
+def test_its_wheel_carries_the_example_unchanged(checked: Checked, tmp_path: Path, environ: dict[str, str]) -> None:
+    project = checked.folder
     run(UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path, environ=environ, cwd=project)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         carried = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
@@ -148,9 +222,9 @@ def test_its_wheel_carries_the_example_unchanged(
 
 
 @pytest.mark.full
-def test_it_serves_what_its_pages_promise(complete: tuple[str, Path], tmp_path: Path, environ: dict[str, str]) -> None:
+def test_it_serves_what_its_pages_promise(checked: Checked, tmp_path: Path, environ: dict[str, str]) -> None:
     """`make serve` in a fresh folder, and the README's own request over HTTPS, from another folder."""
-    _, project = complete
+    project = checked.folder
     readme = (project / "README.md").read_text(encoding="utf-8")
     asked = re.search(r"\$ (curl .*?)\n\{\"model\":\"([^\"]+)\"", readme, re.DOTALL)
     assert asked

@@ -15,9 +15,9 @@ from urllib.request import urlopen
 import pytest
 from workbench import SLUG, UV, run
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.slow]
 
-PATIENCE = 120
+PATIENCE = 600
 """Seconds that the server may take to start."""
 
 

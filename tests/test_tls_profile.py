@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from workbench import SLUG, UV, run
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.slow]
 
 SSLYZE = "sslyze==6.3.1"
 """Run by uv in an environment of its own: its licence, AGPL, asks for more than ours."""
@@ -49,7 +49,7 @@ def serving(installed: Path, certificate: Path, environ: dict[str, str]) -> Iter
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not (found := re.search(r"serves https://(localhost:\d+)", (folder / "log").read_text())):
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -57,7 +57,7 @@ def serving(installed: Path, certificate: Path, environ: dict[str, str]) -> Iter
         yield found[1]
     finally:
         os.kill(process.pid, signal.SIGTERM)
-        process.wait(60)
+        process.wait(300)
 
 
 def scan(sslyze: tuple[str, ...], address: str, folder: Path, environ: dict[str, str]) -> str:

@@ -156,3 +156,30 @@ def test_the_table_that_is_shipped_is_the_one_that_was_drawn() -> None:
     table = (SHIPPED / "house_prices.csv").read_bytes()
     assert hashlib.sha256(table).hexdigest() == HOUSES["DRAWN"]
     assert "CC0 1.0" in (SHIPPED / "NOTICE").read_text(encoding="utf-8")
+
+
+FLAKY = """
+import os, threading
+from pathlib import Path
+
+def test_alone():
+    assert True
+
+def test_every_other_time():
+    threading.Thread(target=int).start()
+    marks = Path(os.environ["MARKS"])
+    (marks / str(os.getpid())).touch()
+    assert len(list(marks.iterdir())) % 2
+"""
+
+
+def test_what_fails_every_other_time_is_counted_and_what_starts_nothing_can_be_left_out(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    (tmp_path / "test_flaky.py").write_text(FLAKY, encoding="utf-8")
+    (tmp_path / "marks").mkdir()
+    stress = (BIN / "python", ROOT / "tools" / "stress.py", "--times=3", "--at-once=1", "--starting", "test_flaky.py")
+    done = run(*stress, environ=environ | {"MARKS": str(tmp_path / "marks")}, cwd=tmp_path, expect=1)
+    assert "1 tests start a process or a thread" in done.stdout
+    assert "   1 passed    2 failed    0 skipped  test_flaky.py::test_every_other_time" in done.stdout
+    assert "test_alone" not in done.stdout

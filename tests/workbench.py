@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +23,9 @@ SLUG = "iris-api"
 ANSWERS = ".mlapi.json"
 """The file in which a project keeps the answers it was written with."""
 PROBLEMS: list[str] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["problem"]
-DEADLINE = 300.0
+DEADLINE = 600.0
+Shared = Callable[[str, Callable[[Path], object]], Path]
+"""Makes a folder of a name that all workers of a run share, by what the first that asks says."""
 
 # Every kind of character that an answer may hold and that means something in one of the generated languages.
 AWKWARD = {
@@ -50,7 +53,7 @@ def run(
     environ: Mapping[str, str],
     cwd: Path = ROOT,
     expect: int | None = 0,
-    timeout: float = 600,
+    timeout: float = 1800,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command without standard input; it must end with the expected exit code, where there is one."""
     done = subprocess.run(
@@ -107,11 +110,15 @@ def tracked() -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that nobody listens on, below those that systems hand out: nobody gets it by chance meanwhile."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @contextmanager
@@ -146,15 +153,15 @@ def serving(target: str, folder: Path, environ: Mapping[str, str]) -> Iterator[t
         yield curl[curl.index("curl ") :], lines
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
-        reader.join(30)
+        process.wait(DEADLINE)
+        reader.join(DEADLINE)
         if process.stdout:
             process.stdout.close()
 
 
 def answer(curl: str, folder: Path, environ: Mapping[str, str]) -> dict[str, object]:
     """Paste a curl line into a shell until the service answers, and return the answer."""
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + DEADLINE
     while True:
         done = run("bash", "-c", curl, environ=environ, cwd=folder, expect=None)
         if done.returncode == 0 and done.stdout.startswith("{"):
