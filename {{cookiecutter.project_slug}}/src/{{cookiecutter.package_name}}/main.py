@@ -15,4 +15,6 @@ with loading():
     end_with_parent()
     app = create_app(Settings())
 
+# Your own routes, mounts and websockets go here. They need a credential unless create_app is told: public={"/status"}.
+
 gc.set_threshold(NEW_OBJECTS)

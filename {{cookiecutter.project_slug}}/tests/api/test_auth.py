@@ -2,7 +2,8 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
@@ -52,9 +53,15 @@ def test_the_routes_that_are_found_are_all_that_are_described(app: FastAPI) -> N
 
 
 def test_a_stranger_is_turned_away_everywhere_but_on_the_open_routes(app: FastAPI, stranger: TestClient) -> None:
-    """Checklist 22."""
+    """Checklist 22. Own routes are among them; test_own_routes.py has more ways to add some."""
+    own = APIRouter(prefix="/own")
+    for number, add in enumerate([app.get, app.post, own.get, own.delete]):
+        add(f"/route{number}/{{name}}", name=f"route{number}")(lambda name: name)
+    app.include_router(own)
+    app.add_route("/plain", lambda _: PlainTextResponse("plain"))
     guarded = {path for _, path in requests(app)} - OPEN
-    assert len(guarded) > 5
+    assert {"/route1/name", "/own/route2/name", "/plain"} < guarded
+    assert len(guarded) > 15
     for path in [*guarded, "/", "/nowhere", "/metrics", "/docs/", "/static", "/redoc", "/.env", "//predict"]:
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"):
             for spelled in (path, f"{path}/"):

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -29,7 +30,7 @@ from ..serving.prediction import Predictor
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
-from . import auth, batches, docs, health, jobs, methods, metrics, models, predict, problems, results, traffic
+from . import auth, batches, docs, health, jobs, metrics, models, predict, problems, results, traffic
 from .compression import Compression
 from .dependencies import Services
 from .direct import Shortcut
@@ -68,29 +69,56 @@ class Service(FastAPI):
     """What stands behind the endpoints."""
     traces: "TracerProvider | None"
     """What makes traces, if any are made."""
+    public: auth.Allowlist
+    """Paths that need no credential."""
     access_log: AccessLog | None = None
     """What writes a line for each request, if anything does."""
+    _described: dict[str, Any] | None = None
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document, made once."""
-        if self.openapi_schema is None:
-            self.openapi_schema = super().openapi()
-            self.openapi_schema["components"]["schemas"] |= _components(self.services.settings)
-            self.openapi_schema["components"]["securitySchemes"] = jsonable_encoder(
-                {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
-            )
-            for path, item in self.openapi_schema["paths"].items():
-                for operation in item.values():
-                    # The name of a function says less than what it does.
+        """Return the OpenAPI document, made anew when routes have been added."""
+        made = super().openapi()
+        if made is not self._described:
+            self._describe(made)
+            self._described = made
+        return made
+
+    def _describe(self, document: dict[str, Any]) -> None:
+        """Complete the document that FastAPI has made of the routes."""
+        document["components"]["schemas"] |= _components(self.services.settings)
+        document["components"]["securitySchemes"] = jsonable_encoder(
+            {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
+        )
+        asking = self._asking()
+        for path, item in document["paths"].items():
+            for method, operation in item.items():
+                # The name of a function says less than what it does.
+                if "description" in operation:
                     operation["summary"] = operation["description"].partition(".")[0]
-                    if path not in auth.OPEN:
-                        operation["security"] = [{name: []} for name in auth.SCHEMES]
-                        operation["responses"] = GUARDED | operation["responses"]
-        return self.openapi_schema
+                if path not in self.public or (path, method.upper()) in asking:
+                    operation["security"] = [{name: []} for name in auth.SCHEMES]
+                    operation["responses"] = GUARDED | operation["responses"]
+
+    def _asking(self) -> set[tuple[str | None, str]]:
+        """Return the paths and methods that ask for a credential themselves, even where the path is open."""
+        return {
+            (route.path_format, method)
+            for route in iter_route_contexts(self.routes)
+            if isinstance(route.original_route, APIRoute) and auth.asks_who_calls(route.dependant)
+            for method in route.methods or ()
+        }
 
 
-def create_app(settings: Settings) -> Service:
-    """Return the service as these settings describe it."""
+def create_app(settings: Settings, public: Iterable[str] = ()) -> Service:
+    """Return the service as these settings describe it.
+
+    Every path needs a credential, also those of routes, mounts and websockets that are added to it. `public` names
+    paths that need none: `/status` is that path alone, `/files/*` stands for all below `/files`.
+
+    Raises:
+        ValueError: one of `public` is no path.
+
+    """
     registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
     champion = Champion(registry, settings.max_model_bytes, Tallies(settings.data_dir / "drift", settings.drift_days))
     measured = Metrics(champion.drift)
@@ -143,7 +171,8 @@ def create_app(settings: Settings) -> Service:
     for router in ROUTERS:
         app.include_router(router)
     docs.install(app)
-    methods.install(app, ROUTERS)
+    app.public = auth.Allowlist([*auth.OPEN, *public])
+    app.router.middleware_stack = auth.Guard(app.router.middleware_stack, services, app.public)
     return app
 
 

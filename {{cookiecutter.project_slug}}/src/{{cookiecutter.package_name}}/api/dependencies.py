@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
+from fastapi.requests import HTTPConnection
 
 from ..errors import ModelNotReady
 from ..monitoring.metrics import Metrics
@@ -67,7 +68,7 @@ class Services:
     """Whether every caller needs a credential; the settings know, after some thought."""
 
 
-def services(request: Request) -> Services:
+def services(request: HTTPConnection) -> Services:
     """Return what stands behind the endpoints."""
     found: Services = request.scope["app"].services
     return found

@@ -12,6 +12,7 @@ from inspect import iscoroutinefunction, signature
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.requests import HTTPConnection
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -83,7 +84,7 @@ def _guard(dependency: Any) -> Guard:
 
     """
     asked = [parameter.annotation for parameter in signature(dependency).parameters.values()]
-    if asked != [Request] or not iscoroutinefunction(dependency):
+    if asked not in ([Request], [HTTPConnection]) or not iscoroutinefunction(dependency):
         raise TypeError(f"{dependency} cannot guard a direct route: it must be async and take the request alone")
     guard: Guard = dependency
     return guard

@@ -11,10 +11,10 @@ from .dependencies import Header, note
 
 
 def deprecated_since(since: datetime, sunset: datetime | None = None, successor: str | None = None) -> Any:
-    """Return a dependency by which every answer of a route says that it should not be used any more.
+    """Return a dependency by which every answer of a route, but to strangers, says that it should not be used.
 
     `since` is when that began or will begin, `sunset` when the route may vanish, both with a time zone; `successor` is
-    the path to use instead. Put it before the check of the credential, and mark the route for OpenAPI too::
+    the path to use instead. Put it before the check of the scope, and mark the route for OpenAPI too::
 
         @router.get("/old", deprecated=True, dependencies=[deprecated_since(since, sunset, "/new")])
     """

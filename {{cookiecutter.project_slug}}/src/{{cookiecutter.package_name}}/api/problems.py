@@ -27,7 +27,6 @@ from ..errors import (
     TooLarge,
 )
 from ..logs import request_id
-from .auth import admit_to_anything
 from .methods import allowed
 
 MEDIA_TYPE = "application/problem+json"
@@ -159,15 +158,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
-        if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            return problem_response(from_status(error.status_code))  # nobody is asked who they are while it is full
-        try:
-            await admit_to_anything(request)  # strangers do not learn what there is
-        except ServiceError as refusal:
-            return problem_response(refusal)
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = allowed(request)
+            if request.scope.get("method") == "OPTIONS":  # no route of its own knows it, and every resource does
+                return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
         return problem_response(from_status(error.status_code), headers)
 
     app.add_exception_handler(OSError, _of_the_disk)
