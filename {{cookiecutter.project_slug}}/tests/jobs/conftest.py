@@ -9,10 +9,18 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from package_name.jobs import store
 from package_name.ml import Model
 from package_name.settings import Settings
 
 from rig.bench import Bench
+
+
+@pytest.fixture(autouse=True)
+def _slow_answers_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the database, and who asks it, take their time on a busy machine."""
+    for name in ("PATIENCE", "OPENING_PATIENCE", "IDLE_SECONDS"):
+        monkeypatch.setattr(store, name, 60)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -9,7 +9,7 @@ import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,15 @@ import pytest
 from package_name.errors import Unavailable
 from package_name.jobs import patience
 from package_name.jobs.expiry import Expiry
+from package_name.jobs.store import POLL_SECONDS
+from package_name.jobs.worker import SWEEP_SECONDS
 from package_name.ml import Model
 from package_name.scoring.foreground import score_now
 from package_name.scoring.run import PARTS_A_CORE
 from package_name.settings import PREFIX, Settings
 from package_name.storage import Storage
 
-from rig.bench import Bench, wait_for
+from rig.bench import PATIENCE, Bench, wait_for
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,7 +35,11 @@ KILLS = int(os.environ.get("KILLS", "3"))
 """How often the worker is killed; KILLS=50 takes some minutes."""
 SMALL_PARTS = Path(__file__).parent / "small_parts"
 """Makes parts small, so that a job has many."""
+PART_BYTES = 8000
+"""As small as that."""
 ROW = dict(Model.Features.example())
+GROUP = PARTS_A_CORE * len(os.sched_getaffinity(0))
+"""Parts that a worker scores between two looks at whether to go on."""
 
 
 def table(rows: int, seed: int = 0) -> bytes:
@@ -44,6 +50,20 @@ def table(rows: int, seed: int = 0) -> bytes:
     for number in range(rows):
         writer.writerow([f"{seed}-{number}", *ROW.values()])
     return file.getvalue().encode()
+
+
+def groups(count: int) -> bytes:
+    """Write a file of so many groups of parts, and a little more."""
+    return table(count * GROUP * PART_BYTES // len(table(1).splitlines()[1]))
+
+
+@pytest.fixture
+def hold(bench: Bench) -> Path:
+    """A file, whose number says from which part on parts wait; nor do they any more when it is gone."""
+    path = bench.log.with_name("hold")
+    path.write_text(str(GROUP))
+    bench.environment["HOLD_PARTS"] = str(path)
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -112,33 +132,33 @@ def test_jobs_survive_workers_killed_at_random_moments(bench: Bench, trained: Se
     again = Counter(parts_told(bench))
     repeated = sum(again.values()) - len(again)
     print(f"{kills} kills, {len(again)} parts, {repeated} of them scored again, 4 jobs succeeded")  # noqa: T201
-    assert repeated <= kills * PARTS_A_CORE * len(os.sched_getaffinity(0))
+    assert repeated <= kills * GROUP
 
 
-def parts_told(bench: Bench) -> list[str]:
-    """Name the parts that were begun, as often as they were."""
+def parts_told(bench: Bench, job: str = "") -> list[str]:
+    """Name the parts that were begun, of one job or all, as often as they were."""
     told = bench.log.with_name("parts")
-    return told.read_text().split() if told.exists() else []
+    return [part for part in told.read_text().split() if job in part] if told.exists() else []
 
 
 def all_done(bench: Bench, jobs: list[str]) -> bool:
     return all(bench.jobs.get(job).done for job in jobs)
 
 
-def test_a_job_of_a_dead_worker_goes_on_elsewhere_within_ten_seconds(bench: Bench) -> None:
-    """Checklist 32."""
-    bench.environment["PART_SECONDS"] = "0.1"
+def test_a_job_of_a_dead_worker_goes_on_elsewhere(bench: Bench, hold: Path) -> None:
+    """Checklist 32: within ten seconds, on a machine that does what a worker asks of it at once."""
+    assert 2 * SWEEP_SECONDS + POLL_SECONDS < 10
     first = bench.start()
-    job = bench.score(bench.upload(table(60_000)))
+    content = groups(3)
+    job = bench.score(bench.upload(content))
     bench.wait(job, "running", progress=0.01)
     second = bench.start()
     wait_for(lambda: bench.log.read_text().count("is ready") == 2, "the second worker")
     before = bench.jobs.record(job).executor_id
     first.kill()
-    killed = time.monotonic()
-    wait_for(lambda: bench.jobs.get(job).done or bench.jobs.record(job).executor_id not in {before, None}, "to go on")
-    assert time.monotonic() - killed < 10
-    assert bench.wait(job, "succeeded").rows == 60_000
+    wait_for(lambda: bench.jobs.record(job).executor_id not in {before, None}, "the second worker to take it up")
+    hold.unlink()
+    assert bench.wait(job, "succeeded").rows == content.count(b"\n") - 1
     assert second.poll() is None
 
 
@@ -152,39 +172,39 @@ def stop(worker: "subprocess.Popen[bytes]", bench: Bench) -> None:
         worker.send_signal(signal.SIGCONT)
 
 
-def test_a_worker_that_comes_back_after_its_job_went_elsewhere_changes_nothing(bench: Bench) -> None:
+def test_a_worker_that_comes_back_after_its_job_went_elsewhere_changes_nothing(bench: Bench, hold: Path) -> None:
     """Checklist 32; a worker that stands still keeps its name, so only its end sets the job free."""
-    bench.environment["PART_SECONDS"] = "0.1"
     first = bench.start()
-    content = table(60_000)
+    content = groups(3)
     job = bench.score(bench.upload(content))
     bench.wait(job, "running", progress=0.01)
     stop(first, bench)
     other = bench.jobs.record(job).executor_id
     bench.jobs.hand_back(other or "")  # as when its lock was lost with its connection
-    bench.start()
+    second = bench.start()
+    hold.unlink()
     ended = bench.wait(job, "succeeded")
     result = bench.result(job)
+    second.terminate()
+    assert second.wait(PATIENCE) == 0
     first.send_signal(signal.SIGCONT)
-    time.sleep(3)  # what it still does, it does now
+    bench.wait(bench.score(bench.upload(groups(3), "other.csv")), "succeeded")  # by the first: it is at work again
+    first.terminate()
+    assert first.wait(PATIENCE) == 0
     assert bench.jobs.get(job) == ended
     assert bench.result(job) == result
     assert result.count(b"\n") == content.count(b"\n")
 
 
-def test_a_job_that_is_cancelled_ends_after_the_parts_at_hand(bench: Bench) -> None:
-    bench.environment["PART_SECONDS"] = "0.1"
+def test_a_job_that_is_cancelled_ends_after_the_parts_at_hand(bench: Bench, hold: Path) -> None:
     bench.start()
-    job = bench.score(bench.upload(table(60_000)))
+    job = bench.score(bench.upload(groups(10)))
     bench.wait(job, "running", progress=0.01)
     cancelled = bench.jobs.cancel(job)
     assert cancelled.state == "cancelled"
-    told = bench.log.with_name("parts")
-    before = told.read_text().count(job)
-    following = bench.score(bench.upload(table(10), "other.csv"))
-    bench.wait(following, "succeeded")
-    time.sleep(1)  # in which ten times as many parts as there are cores would be begun
-    assert told.read_text().count(job) <= before + PARTS_A_CORE * len(os.sched_getaffinity(0))
+    hold.unlink()
+    bench.wait(bench.score(bench.upload(groups(5), "other.csv")), "succeeded")  # the other would get on as much
+    assert len(parts_told(bench, job)) <= 2 * GROUP
     assert bench.jobs.get(job).progress < 1
     assert bench.jobs.get(job).state == "cancelled"
 
@@ -194,10 +214,10 @@ def test_a_poison_job_is_given_up_while_others_succeed(bench: Bench) -> None:
     bench.environment["POISON"] = "poison"
     poison = bench.score(bench.upload(table(10).replace(b"0-5,", b"poison,"), "poison.csv"))
     others = [bench.score(bench.upload(table(50, seed), f"{seed}.csv")) for seed in range(6)]
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 900
     while not all_done(bench, [poison, *others]) and time.monotonic() < deadline:
         worker = bench.start()
-        wait_for(lambda: worker.poll() is not None or all_done(bench, [poison, *others]), "an end")  # noqa: B023
+        wait_for(lambda: worker.poll() is not None or all_done(bench, [poison, *others]), "an end", 300)  # noqa: B023
         worker.kill()
         worker.wait()
     assert [bench.jobs.get(job).state for job in others] == ["succeeded"] * 6
@@ -214,21 +234,24 @@ def test_many_small_jobs_on_three_workers_run_once_each(bench: Bench, count: int
         bench.start()
     for job in jobs:
         assert bench.wait(job, "succeeded", "failed", seconds=600).rows == 5
-    runs = Counter(line.rpartition("/")[0] for line in bench.log.with_name("parts").read_text().split())
+    runs = Counter(part.rpartition("/")[0] for part in parts_told(bench))
     assert runs == dict.fromkeys((f"jobs/{job}" for job in jobs), 1)
 
 
-def test_a_job_goes_on_after_a_redeploy(bench: Bench) -> None:
+def test_a_job_goes_on_after_a_redeploy(bench: Bench, hold: Path) -> None:
     """Checklist 40; the workers are stopped and others started, which is not held against the job."""
-    bench.environment["PART_SECONDS"] = "0.1"
-    job = bench.score(bench.upload(table(40_000)))
-    for progress in (0.1, 0.4):
+    content = groups(4)
+    job = bench.score(bench.upload(content))
+    for done in (1, 2):
+        hold.write_text(str(done * GROUP))
         worker = bench.start()
-        bench.wait(job, "running", progress=progress)
+        bench.wait(job, "running", progress=0.15 * done)
         worker.terminate()
-        assert worker.wait(30) == 0
+        bench.wait(job, "queued")
+        hold.unlink()
+        assert worker.wait(PATIENCE) == 0
     bench.start()
-    assert bench.wait(job, "succeeded").rows == 40_000
+    assert bench.wait(job, "succeeded").rows == content.count(b"\n") - 1
 
 
 def test_concurrent_submissions_with_one_key_are_one_job(bench: Bench) -> None:
@@ -248,25 +271,24 @@ def test_files_are_removed_when_their_time_has_come(bench: Bench) -> None:
     storage = Storage(bench.settings.files_url())
     storage.write(f"jobs/{failed}/parts/000000", b"left")
     storage.write(f"jobs/{'0' * 32}/result.csv", b"nobody's")
-    Expiry(bench.settings, bench.jobs).keep()
+    expiry = Expiry(bench.settings, bench.jobs)
+    expiry.keep()
     assert list(storage.folders("jobs")) == [done]
     assert storage.size(source)
-    time.sleep(0.01)
-    kept = bench.settings.model_copy(update={"keep_results_seconds": 0.001})
-    Expiry(kept, bench.jobs).keep()
+    expiry.remove(datetime.now(UTC) + timedelta(seconds=bench.settings.keep_results_seconds + 60))
     assert list(storage.folders("jobs")) == []
     assert list(storage.paths("uploads")) == []
 
 
 def test_an_upload_is_kept_for_as_long_as_its_job_waits(bench: Bench) -> None:
     job = bench.score(bench.upload(table(5)))
-    time.sleep(0.01)
-    expiry = Expiry(bench.settings.model_copy(update={"keep_results_seconds": 0.001}), bench.jobs)
+    expiry = Expiry(bench.settings, bench.jobs)
     storage = Storage(bench.settings.files_url())
-    expiry.remove(datetime.now(UTC))
+    later = datetime.now(UTC) + timedelta(seconds=bench.settings.keep_results_seconds + 60)
+    expiry.remove(later)
     assert list(storage.paths("uploads")) == ["file.csv"]
     bench.jobs.cancel(job)
-    expiry.remove(datetime.now(UTC))
+    expiry.remove(later)
     assert list(storage.paths("uploads")) == []
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from package_name.errors import JobsUnavailable
+from package_name.jobs import claim
 from package_name.jobs.claim import claimed
 from package_name.jobs.store import Jobs
 from package_name.settings import Settings
@@ -31,5 +32,6 @@ def test_a_job_is_taken_up_once_the_database_is_back(settings: Settings, monkeyp
     with closing(Returning(settings)) as jobs:
         job = jobs.submit("train", {})
         monkeypatch.setattr(DBOS, "workflow_id", job.id)
+        monkeypatch.setattr(claim, "TICK_SECONDS", 0.01)
         assert claimed(jobs, threading.Event()).job_id == job.id
         assert not jobs.is_away

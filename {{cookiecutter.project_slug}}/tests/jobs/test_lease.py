@@ -9,6 +9,8 @@ from package_name.jobs.lease import FileLeases, Leases, PostgresLeases, take_low
 from package_name.jobs.store import Jobs
 from package_name.settings import Settings
 
+from rig.bench import wait_for
+
 HOLDER = """
 import sys, pathlib
 from package_name.jobs.lease import FileLeases
@@ -40,6 +42,12 @@ def leases(settings: Settings) -> Iterator[Opener]:
         each.close()
 
 
+def wait_until_free(leases: Leases, name: str) -> None:
+    """Wait for a name that was held by a connection: the server notices its end a moment later."""
+    wait_for(lambda: leases.take(name), f"{name} to be free")
+    leases.release(name)
+
+
 def test_each_worker_takes_the_lowest_free_name(leases: Opener) -> None:
     one, two, three = leases(), leases(), leases()
     assert [take_lowest(one), take_lowest(two)] == ["worker-1", "worker-2"]
@@ -48,6 +56,7 @@ def test_each_worker_takes_the_lowest_free_name(leases: Opener) -> None:
     assert take_lowest(three) == "worker-1"
     assert three.holds("worker-1")
     two.close()
+    wait_until_free(three, "worker-2")
     assert take_lowest(one) == "worker-2"
 
 
@@ -87,5 +96,6 @@ def test_a_name_is_taken_again_after_the_connection_was_lost(leases: Opener) -> 
         pytest.skip("files have no connection to lose")
     name = take_lowest(held)
     held.close()
+    wait_until_free(leases(), name)
     assert held.holds(name)
     assert not leases().take(name)

@@ -1,11 +1,12 @@
 """Small models of each kind, so that what they share is tested whatever the service predicts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from package_name.ml import (
     base,
@@ -118,6 +119,13 @@ class Mood(Classifier):
         from sklearn.pipeline import make_pipeline
 
         return make_pipeline(ColumnTransformer([("words", TfidfVectorizer(), 0)]), LogisticRegression())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Train in one thread: for data as small as these, several wait for each other, and long on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(params=[Rent, Dear, Mood], ids=["regression", "classification", "text"])

@@ -83,14 +83,17 @@ def test_another_process_exports_the_same_bytes() -> None:
         "Model = import_module(sys.argv[1]).Model; "
         "print(sha256(Model().train(Model.dataset()).export()).hexdigest())"
     )
-    digests = {
-        subprocess.check_output(  # noqa: S603 - our own program
+    processes = [
+        subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", program, Model.__module__.rpartition(".")[0]],
             env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
         )
         for seed in ("0", "1")
-    }
-    assert len(digests) == 1
+    ]
+    digests = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert digests[0] == digests[1] != b""
 
 
 def one_hot(*, fill: bool) -> Any:

@@ -56,6 +56,15 @@ def test_the_limit_uses_the_quantile_of_the_tables(freedom: int, quantile: float
     assert chi_squared(freedom) == pytest.approx(quantile, rel=0.04)
 
 
+TODAY = date(2026, 3, 9)
+
+
+@pytest.fixture(autouse=True)
+def _one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no day end during a test."""
+    monkeypatch.setattr(drift, "_today", lambda: TODAY)
+
+
 @pytest.fixture
 def tallies(tmp_path: Path) -> Tallies:
     """Where to count."""
@@ -108,13 +117,12 @@ def test_only_counts_are_written_and_no_value(tallies: Tallies, tmp_path: Path) 
 def test_old_days_do_not_count_and_are_removed(
     tallies: Tallies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    today = date(2026, 3, 9)
     for days_ago in (0, 6, 7):
-        monkeypatch.setattr(drift, "_today", lambda days_ago=days_ago: today - timedelta(days_ago))
+        monkeypatch.setattr(drift, "_today", lambda days_ago=days_ago: TODAY - timedelta(days_ago))
         watch = Tallies(tmp_path / "drift", 99).watch("1", reference())
         watch.see(Model.dataset().X, Model.dataset().y)
         watch.flush()
-    monkeypatch.setattr(drift, "_today", lambda: today)
+    monkeypatch.setattr(drift, "_today", lambda: TODAY)
     rows = len(Model.dataset().y)
     assert tallies.drift("1", reference(), days=1)[0].counted == rows
     assert tallies.drift("1", reference())[0].counted == 2 * rows
@@ -208,7 +216,7 @@ def test_a_file_that_holds_no_counts_is_left_out_and_named_once(
     watch = tallies.watch("1", reference())
     watch.see(data.X, data.y)
     watch.flush()
-    stray = tmp_path / "drift" / "1" / name.replace("today", f"{drift._today()}.x")  # noqa: SLF001 - as it names files
+    stray = tmp_path / "drift" / "1" / name.replace("today", f"{TODAY}.x")
     stray.write_text(content)
     tallies.watch("2", reference())
     for _ in range(2):

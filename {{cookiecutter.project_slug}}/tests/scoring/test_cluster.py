@@ -1,13 +1,14 @@
 """Parts scored on a cluster, whose processes may be killed."""
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from package_name import cluster as reach
 from package_name.errors import ClusterUnavailable
 from package_name.scoring import cut, run
 from package_name.scoring.foreground import Place, score_now
@@ -15,6 +16,9 @@ from package_name.settings import Settings
 from package_name.storage import Storage
 
 from rig.cluster import PATIENCE, Cluster, end
+
+if TYPE_CHECKING:
+    import subprocess
 
 Write = Callable[..., Path]
 
@@ -24,6 +28,23 @@ def source(write: Write, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -
     """A file of some forty parts."""
     monkeypatch.setattr(cut, "PART_BYTES", 5000)
     return write("in.csv", [{"id": number, **row} for number in range(200_000 // (5 + len(str(row))))])
+
+
+@pytest.fixture(autouse=True)
+def _the_cluster_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reach the cluster on a busy machine, too."""
+    monkeypatch.setattr(reach, "REACH_SECONDS", PATIENCE)
+
+
+@contextmanager
+def killed_meanwhile(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Kill a process in a moment; it may be before, while or after the block does its work."""
+    timer = threading.Timer(0.1, end, [[process]])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
 
 
 def quiet(_progress: run.Progress, _of: int) -> None:
@@ -41,7 +62,7 @@ def test_a_cluster_gives_the_same_to_the_byte(
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
-    cluster: Cluster, trained: Settings, source: Path, tmp_path: Path
+    cluster: Cluster, trained: Settings, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checklist 32; without its scheduler the cluster is unavailable, and what was done is not done again."""
     score_now(trained, str(source), str(tmp_path / "here.csv"), None, quiet)
@@ -50,15 +71,15 @@ def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
     plan = run.plan_of(files, folder)
     _, first = run.score_some(plan, cluster.url)
     assert 0 < first.done < len(plan.parts)
-    threading.Timer(0.1, end, [[cluster.workers[0]]]).start()
-    _, second = run.score_some(plan, cluster.url)
+    with killed_meanwhile(cluster.workers[0]):
+        _, second = run.score_some(plan, cluster.url)
     assert second.done > first.done
-    threading.Timer(0.1, end, [[cluster.scheduler]]).start()
-    with suppress(ClusterUnavailable):  # it may die before, while or after they work
-        run.score_some(plan, cluster.url)
-    cluster.scheduler.wait(PATIENCE)
-    with pytest.raises(ClusterUnavailable):
-        run.score_some(plan, cluster.url)
+    with monkeypatch.context() as soon:
+        soon.setattr(reach, "REACH_SECONDS", 2)
+        with suppress(ClusterUnavailable), killed_meanwhile(cluster.scheduler):
+            run.score_some(plan, cluster.url)
+        with pytest.raises(ClusterUnavailable):
+            run.score_some(plan, cluster.url)
     held = run.progress_of(plan)
     assert held.done >= second.done
     url = cluster.url

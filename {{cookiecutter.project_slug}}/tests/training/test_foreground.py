@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from package_name import cluster as reach
 from package_name.ml import Model
 from package_name.settings import Settings
 from package_name.training.foreground import train_now
@@ -19,6 +20,7 @@ def test_a_training_that_asks_joblib_for_help_gets_it_from_the_cluster(
     from distributed import Client
     from sklearn.model_selection import GridSearchCV
 
+    monkeypatch.setattr(reach, "REACH_SECONDS", 60)
     build = Model.build
     monkeypatch.setattr(Model, "build", lambda self: GridSearchCV(build(self), {}, cv=3))
     settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", cluster_url=cluster.url)

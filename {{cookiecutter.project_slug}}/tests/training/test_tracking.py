@@ -16,16 +16,18 @@ from package_name.settings import Settings
 from package_name.training.foreground import train_now
 from package_name.training.tracking import record, track, without_credentials
 
+from rig.eager import EAGER_TRAINING
+
 MLFLOW_URL = os.environ.get("TEST_MLFLOW_URL", "")
 needs_mlflow = pytest.mark.skipif(not MLFLOW_URL, reason="set TEST_MLFLOW_URL to the URL of a server to test with it")
 
 
 @pytest.fixture
-def closed_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+def closed_port() -> Iterator[int]:
+    """A port that nobody listens on: it is taken, and refuses connections."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 @pytest.fixture
@@ -53,7 +55,10 @@ def test_a_training_succeeds_while_the_server_is_away(
     closed_port: int,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("PYTHONPATH", EAGER_TRAINING)
     url = f"http://ann:s3cret@127.0.0.1:{closed_port}"
     settings = Settings.model_validate({"models_dir": tmp_path / "models", "mlflow_url": url})
     result = train_now(settings, {}, "always", lambda _progress, _phase: None)

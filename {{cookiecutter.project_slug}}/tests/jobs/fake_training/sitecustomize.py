@@ -1,9 +1,12 @@
 """Stands in for training in a worker's child: quick, and as good or bad as the hyperparameters say.
 
+It gets on for as long as the file is there that `hold` names.
+
 Python imports a module of this name at its start, if it finds one.
 """
 
 import builtins
+import itertools
 import json
 import os
 import shutil
@@ -18,8 +21,6 @@ from typing import Any
 MODEL = Path(os.environ.get("FAKE_TRAINING_MODEL", ""))
 """A published version, to copy."""
 
-STEPS = 20
-
 
 class TrainingRefused(ValueError):
     pass
@@ -29,10 +30,12 @@ def train_candidate(
     directory: Path, hyperparameters: Mapping[str, Any], archive: None, report: Callable[[float, str], None]
 ) -> dict[str, float]:
     assert archive is None
-    chosen: dict[str, Any] = {"seconds": 0.0, "die": False, "refuse": "", "fail": ""} | dict(hyperparameters)
-    for step in range(STEPS):
-        report(step / STEPS, "pretending")
-        time.sleep(chosen["seconds"] / STEPS)
+    chosen: dict[str, Any] = {"hold": None, "die": False, "refuse": "", "fail": ""} | dict(hyperparameters)
+    for step in itertools.count(1):
+        report(1 - 1 / step, "pretending")
+        if chosen["hold"] is None or not Path(chosen["hold"]).exists():
+            break
+        time.sleep(0.1)
     if chosen["die"]:
         os.kill(os.getpid(), signal.SIGKILL)
     if chosen["refuse"]:

@@ -175,7 +175,7 @@ def archive() -> Iterator[tuple[str, str]]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/reviews.zip", sha256(content).hexdigest()
         server.shutdown()
