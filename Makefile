@@ -18,8 +18,8 @@ EXAMPLE := build/example/iris-api
 BENCH := build/bench
 # A worker for each processor, up to four: each starts servers and trainings of its own.
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=worksteal
-# Sizes of what `make test` does in small: seconds of random requests, minutes of load, kills, jobs, seconds of an outage.
-LONG := FUZZ_SECONDS=600 SOAK_MINUTES=5 KILLS=20 SMALL_JOBS=600 OUTAGE_SECONDS=30
+# Sizes of what `make test` does in small: seconds of random requests, minutes of load, kills, jobs, texts, seconds of an outage.
+LONG := FUZZ_SECONDS=600 SOAK_MINUTES=5 KILLS=20 SMALL_JOBS=600 TEXTS=3000 OUTAGE_SECONDS=30
 TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
 
 help: ## Show this list
