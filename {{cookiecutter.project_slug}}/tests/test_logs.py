@@ -156,5 +156,6 @@ def test_a_full_disk_behind_the_log_stops_nothing() -> None:
         "asyncio.run(log())\n"
         "sys.stderr = None\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
     assert done.stdout == "3\n", done
