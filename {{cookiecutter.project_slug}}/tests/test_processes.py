@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from package_name.loop import Config
 from package_name.settings import Settings
 
 from rig.processes import is_alive, serving_processes
@@ -44,6 +45,10 @@ def is_refused(service: Service) -> bool:
         return probe.connect_ex(("127.0.0.1", service.port)) != 0
 
 
+def test_a_serving_process_that_is_slow_to_start_is_not_taken_for_dead(settings: Settings) -> None:
+    assert Config(settings).timeout_worker_healthcheck >= 60
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_request_in_flight_is_answered_when_the_service_is_told_to_stop(
     trained: Settings, tmp_path: Path, workers: str
@@ -75,8 +80,8 @@ def test_a_draining_service_is_not_ready_but_answers_until_a_second_signal_stops
     """Checklist 40."""
     variables = {"MODELS_DIR": str(trained.models_dir), "DRAIN_SECONDS": LATER}
     with serving(tmp_path / "service", "--no-worker", "--workers", workers, **variables) as service:
+        wait_for(lambda: service.log.count("startup complete") == int(workers), "all processes to have started")
         serving_ones = processes_of(service, 2) if workers == "2" else [service.process.pid]
-        wait_for(lambda: service.log.count("startup complete") == len(serving_ones), "all processes to have started")
         service.process.terminate()
 
         def readiness() -> httpx2.Response:
