@@ -1,7 +1,8 @@
 import json
+import logging
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,21 @@ Table = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
-def _in_a_service(monkeypatch: pytest.MonkeyPatch, trained: Settings) -> None:
-    """Run commands in a service with a trained model."""
+def _in_a_service(monkeypatch: pytest.MonkeyPatch, trained: Settings, tmp_path: Path) -> None:
+    """Run commands in a service with a trained model, and keys and counts of its own."""
     monkeypatch.setenv(f"{PREFIX}MODELS_DIR", str(trained.models_dir))
-    monkeypatch.setenv(f"{PREFIX}DATA_DIR", str(trained.data_dir))
+    monkeypatch.setenv(f"{PREFIX}DATA_DIR", str(tmp_path / "var"))
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Undo what commands do to the logging of their process, which other tests share."""
+    loggers = [logging.getLogger(name) for name in (None, package_name.__name__, "uvicorn")]
+    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 def test_the_version_and_the_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +95,7 @@ def test_drift_is_printed_explained_and_drawn(
 
     X = Model.Features.matrix(rows * 1500)
     reference = Registry(trained.models_dir, Model.name).manifest("1").reference
-    watch = Tallies(trained.data_dir / "drift", 7).watch("1", reference)
+    watch = Tallies(tmp_path / "var" / "drift", 7).watch("1", reference)
     watch.see(X, np.zeros(len(X)))
     watch.flush()
     assert main(["drift", "--plot", str(tmp_path / "drift.png")]) == 0

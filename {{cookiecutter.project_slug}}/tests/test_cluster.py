@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,22 @@ from package_name.jobs.patience import patient
 from package_name.ml import Model
 
 from rig.cluster import Cluster, end
+from rig.ports import hold_port, port_of
+from rig.service import PATIENCE, wait_for
 
 
-def after(seconds: float, X: Any) -> Any:
-    """Let time pass, as work on the rows would."""
-    time.sleep(seconds)
+@pytest.fixture(autouse=True)
+def _busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a cluster on a busy machine answer late."""
+    monkeypatch.setattr("package_name.cluster.REACH_SECONDS", 60)
+
+
+def held_up(marks: Path, X: Any) -> Any:
+    """Leave a mark of this process, as one that works on the rows, and wait until one of the cluster is dead."""
+    (marks / str(os.getpid())).touch()
+    deadline = time.monotonic() + PATIENCE
+    while not (marks / "dead").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
     return X
 
 
@@ -41,7 +53,9 @@ def test_a_grid_search_runs_on_the_cluster(cluster: Cluster) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("victim", ["worker", "scheduler"])
-def test_a_search_succeeds_although_a_process_of_the_cluster_dies(cluster: Cluster, victim: str) -> None:
+def test_a_search_succeeds_although_a_process_of_the_cluster_dies(
+    cluster: Cluster, victim: str, tmp_path: Path
+) -> None:
     """Checklist 32."""
     from sklearn.dummy import DummyClassifier
     from sklearn.model_selection import GridSearchCV
@@ -49,9 +63,10 @@ def test_a_search_succeeds_although_a_process_of_the_cluster_dies(cluster: Clust
     from sklearn.preprocessing import FunctionTransformer
 
     data = Model.dataset()
-    slow = make_pipeline(FunctionTransformer(partial(after, 0.2)), DummyClassifier())  # as both kinds of target allow
-    search = GridSearchCV(slow, {"dummyclassifier__random_state": list(range(20))}, cv=2, error_score="raise")
-    url, dead = cluster.url, threading.Event()
+    waits = FunctionTransformer(partial(held_up, tmp_path))
+    model = make_pipeline(waits, DummyClassifier())  # as both kinds of target allow
+    search = GridSearchCV(model, {"dummyclassifier__random_state": list(range(5))}, cv=2, error_score="raise")
+    url = cluster.url
 
     def once() -> float:
         with spread(url):
@@ -60,20 +75,23 @@ def test_a_search_succeeds_although_a_process_of_the_cluster_dies(cluster: Clust
             return float(search.fit(data.X, data.y > np.median(data.y)).best_score_)
 
     def kill() -> None:
-        end([cluster.workers[0]] if victim == "worker" else [cluster.scheduler, *cluster.workers])
-        dead.set()
+        busy = wait_for(
+            lambda: [worker for worker in cluster.workers if (tmp_path / str(worker.pid)).exists()], "work to begin"
+        )
+        end(busy[:1] if victim == "worker" else [cluster.scheduler, *cluster.workers])
+        (tmp_path / "dead").touch()
         if victim == "worker":
             return
         cluster.start_scheduler(url)
         cluster.start_worker()
 
-    killer = threading.Timer(1, kill)
-    assert 0 < patient(once, partial(time.sleep, 0.5)) <= 1
-    assert dead.is_set()  # before the search had ended
+    killer = threading.Thread(target=kill)
+    assert 0 < patient(once, partial(time.sleep, 0.1)) <= 1
     killer.join()
+    assert (tmp_path / "dead").exists()
 
 
 def test_a_cluster_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("package_name.cluster.REACH_SECONDS", 1)
-    with pytest.raises(ClusterUnavailable), spread("tcp://127.0.0.1:9"):
+    monkeypatch.setattr("package_name.cluster.REACH_SECONDS", 0.1)
+    with hold_port() as nobody, pytest.raises(ClusterUnavailable), spread(f"tcp://127.0.0.1:{port_of(nobody)}"):
         pass

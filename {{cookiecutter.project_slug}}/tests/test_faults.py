@@ -106,7 +106,8 @@ def test_a_full_disk_below_the_database_of_the_jobs_stops_no_prediction_and_lose
             refused = service.client.post("/train")
             assert (refused.status_code, refused.json()["title"]) == (503, "Jobs unavailable")
             assert int(refused.headers["Retry-After"]) > 0
-        for path in (accepted, service.client.post("/train").headers["Location"]):
+        second = wait_for(lambda: service.client.post("/train").headers.get("Location"), "the database to be back")
+        for path in (accepted, second):
             assert wait_for(partial(service.job, path), "the job to end")["state"] == "succeeded"
 
 
@@ -166,7 +167,7 @@ def test_a_training_goes_on_after_the_service_was_killed_and_the_champion_stays_
     variables = {"MODELS_DIR": str(tmp_path / "models"), "DATA_DIR": str(tmp_path / "var")}
     with serving(tmp_path / "service", **variables) as service:
         path = wait_for(lambda: service.client.post("/train").headers.get("Location"), "the database to be made")
-        wait_for(lambda: service.client.get(path).json()["state"] == "running", "the training to begin")
+        wait_for(lambda: service.client.get(path).json()["state"] != "queued", "the training to begin")
         service.process.send_signal(signal.SIGKILL)
         service.process.wait()
     with serving(tmp_path / "service", **variables) as service:
@@ -184,11 +185,17 @@ def server(postgresql: str) -> URL:
     return make_url(postgresql)
 
 
+@pytest.fixture
+def wire(server: URL) -> Iterator[Wire]:
+    """What leads to that server."""
+    with contextlib.closing(Wire(server.host or "127.0.0.1", server.port or 5432)) as wire:
+        yield wire
+
+
 def test_predictions_go_on_without_the_database_and_jobs_return_with_it(
-    trained: Settings, tmp_path: Path, server: URL
+    trained: Settings, tmp_path: Path, server: URL, wire: Wire
 ) -> None:
     """Checklist 39."""
-    wire = Wire(server.host or "127.0.0.1", server.port or 5432)
     url = server.set(host="127.0.0.1", port=wire.port, database=f"test_{uuid.uuid4().hex}")
     shutil.copytree(trained.models_dir, tmp_path / "models")
     variables = {"MODELS_DIR": str(tmp_path / "models"), "DATABASE_URL": url.render_as_string(hide_password=False)}
@@ -196,20 +203,17 @@ def test_predictions_go_on_without_the_database_and_jobs_return_with_it(
         path = wait_for(lambda: service.client.post("/train").headers.get("Location"), "the database to be made")
         wire.cut()
         for _ in range(3):
-            asked = time.monotonic()
             answer = service.client.get(path)
             assert answer.status_code == 503
             assert answer.headers["Retry-After"]
             assert answer.json()["title"] == "Jobs unavailable"
             assert service.client.post("/train").status_code == 503
-            assert time.monotonic() - asked < 30
             service.predict()
             assert service.client.get("/health/live").status_code == 200
             assert service.client.get("/health/ready").status_code == 200
         wire.mend()
         job = wait_for(lambda: service.client.get(path).is_success and service.job(path), "the job to be found and end")
         assert job["state"] == "succeeded"
-    wire.cut()
 
 
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "5"))
@@ -226,10 +230,9 @@ def file_to_score(size: int) -> tuple[bytes, int]:
 
 
 def test_a_file_is_scored_although_the_database_goes_away_meanwhile(
-    trained: Settings, tmp_path: Path, server: URL
+    trained: Settings, tmp_path: Path, server: URL, wire: Wire
 ) -> None:
     """Checklist 39."""
-    wire = Wire(server.host or "127.0.0.1", server.port or 5432)
     url = server.set(host="127.0.0.1", port=wire.port, database=f"test_{uuid.uuid4().hex}")
     shutil.copytree(trained.models_dir, tmp_path / "models")
     variables = {"MODELS_DIR": str(tmp_path / "models"), "DATABASE_URL": url.render_as_string(hide_password=False)}
@@ -246,7 +249,6 @@ def test_a_file_is_scored_although_the_database_goes_away_meanwhile(
         wire.mend()
         job = wait_for(lambda: service.client.get(path).is_success and service.job(path), "the job to end")
         assert (job["state"], job["rows"], job["rejected"]) == ("succeeded", rows, 0), job
-    wire.cut()
 
 
 def test_files_that_were_accepted_are_scored_although_the_processes_are_killed(

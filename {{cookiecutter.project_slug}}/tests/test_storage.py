@@ -12,6 +12,7 @@ from package_name.settings import PREFIX, Settings
 from package_name.storage import PIECE, Storage
 
 from rig.bucket import make_bucket, speaking_s3
+from rig.ports import hold_port, port_of
 
 
 @pytest.fixture(scope="module")
@@ -136,16 +137,12 @@ def test_two_threads_may_be_the_first_to_use_a_storage() -> None:
 
 
 def test_a_server_that_is_away_is_unavailable_and_its_address_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    variables = {
-        "ENDPOINT_URL": "http://127.0.0.1:9",
-        "ALLOW_HTTP": "true",
-        "ACCESS_KEY_ID": "a",
-        "SECRET_ACCESS_KEY": "b",
-    }
-    for name, value in variables.items():
+    for name, value in {"ALLOW_HTTP": "true", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    with pytest.raises(StorageUnavailable) as raised:
-        Storage("s3://bucket-that-is-away").read("a")
+    with hold_port() as nobody:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port_of(nobody)}")
+        with pytest.raises(StorageUnavailable) as raised:
+            Storage("s3://bucket-that-is-away").read("a")
     assert "127.0.0.1" not in str(raised.value)
 
 

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
@@ -9,10 +10,22 @@ import pytest
 
 from package_name.jobs.store import Jobs
 from package_name.keys import KeyStore
+from package_name.monitoring import exposition
 from package_name.monitoring.jobs import JobMetrics
 from package_name.server import Refused
 from package_name.settings import Settings
 from package_name.worker import expose
+
+
+@pytest.fixture(autouse=True)
+def _busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let callers on a busy machine be slow."""
+    monkeypatch.setattr(exposition, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(exposition.Handler, "timeout", 60)
+
+
+def get(url: str, trust: ssl.SSLContext, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    return httpx2.get(url, headers=headers, verify=trust, timeout=60)
 
 
 def made(tmp_path: Path, *, require_key: bool = False) -> Settings:
@@ -34,7 +47,7 @@ def test_the_metrics_are_told_with_the_jobs_that_wait(tmp_path: Path) -> None:
     jobs = Jobs(settings)
     jobs.submit("train", {})
     with expose(settings, JobMetrics(jobs.waiting)) as port:
-        answer = httpx2.get(f"https://localhost:{port}/metrics", verify=trusting(settings))
+        answer = get(f"https://localhost:{port}/metrics", trusting(settings))
     jobs.close()
     assert answer.status_code == 200
     assert 'jobs_waiting{kind="train",state="queued"} 1.0' in answer.text
@@ -50,13 +63,13 @@ def test_strangers_and_keys_of_another_scope_learn_nothing(tmp_path: Path) -> No
         url, trust = f"https://localhost:{port}", trusting(settings)
         for headers in shown:
             for path in ("/metrics", "/other"):
-                answer = httpx2.get(url + path, headers=headers, verify=trust)
+                answer = get(url + path, trust, headers)
                 assert answer.status_code == 401
                 assert answer.headers["Content-Type"] == "application/problem+json"
         for headers in ({"Authorization": f"Bearer {metrics}"}, {"X-API-Key": metrics}):
-            assert httpx2.get(f"{url}/metrics", headers=headers, verify=trust).status_code == 200
-            assert httpx2.get(f"{url}/other", headers=headers, verify=trust).status_code == 404
-        assert httpx2.get(f"{url}/health/live", verify=trust).json() == {"status": "alive"}
+            assert get(f"{url}/metrics", trust, headers).status_code == 200
+            assert get(f"{url}/other", trust, headers).status_code == 404
+        assert get(f"{url}/health/live", trust).json() == {"status": "alive"}
 
 
 def test_silent_callers_keep_nobody_else_waiting(tmp_path: Path) -> None:
@@ -65,7 +78,7 @@ def test_silent_callers_keep_nobody_else_waiting(tmp_path: Path) -> None:
         silent = [socket.create_connection(("127.0.0.1", port or 0)) for _ in range(5)]
         silent[0].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")  # no TLS at all
         url = f"https://localhost:{port}/metrics"
-        assert httpx2.get(url, verify=trusting(settings), timeout=60).status_code == 200
+        assert get(url, trusting(settings)).status_code == 200
         for caller in silent:
             caller.close()
 

@@ -20,6 +20,10 @@ from .tls import Certificate
 if TYPE_CHECKING:
     from .monitoring.metrics import Metrics
 
+DEAD_SECONDS = 60
+"""After how long without a sign of life a serving process is killed and replaced. uvicorn's 5 s would kill one that
+still loads its libraries on a busy machine, again and again."""
+
 
 class Loop(uvloop.Loop):
     """uvloop's loop, whose TLS servers end connections that do not say hello, or take the rest, in time."""
@@ -56,6 +60,7 @@ class Config(uvicorn.Config):
             server_header=False,
             timeout_keep_alive=cast("Any", settings.idle_seconds),
             timeout_graceful_shutdown=cast("Any", settings.shutdown_seconds),
+            timeout_worker_healthcheck=DEAD_SECONDS,
             **tls,
         )
 

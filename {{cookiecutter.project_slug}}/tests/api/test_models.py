@@ -9,6 +9,8 @@ from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.service import wait_for
+
 
 @pytest.fixture
 def client(trained: Settings, tmp_path: Path) -> Iterator[TestClient]:
@@ -39,11 +41,10 @@ def test_a_promoted_version_serves_soon_and_can_be_taken_back(client: TestClient
     for version in ("2", "1"):
         promoted = client.post(f"/models/{version}/promote")
         assert (promoted.status_code, promoted.json()["champion"]) == (200, True)
-        for _ in range(1000):
-            if client.post("/predict", json={"data": rows}).json()["version"] == version:
-                break
-        else:
-            pytest.fail(f"version {version} does not serve")
+        wait_for(
+            lambda: client.post("/predict", json={"data": rows}).json()["version"] == version,  # noqa: B023 - at once
+            f"version {version} to serve",
+        )
     assert champions(client) == [("2", False), ("1", True)]
 
 

@@ -40,5 +40,5 @@ def speaking_s3() -> Iterator[dict[str, str]]:
 def make_bucket(variables: dict[str, str]) -> str:
     """Make a bucket and return its URL."""
     name = f"test-{uuid.uuid4().hex}"
-    httpx2.put(f"{variables['AWS_ENDPOINT_URL']}/{name}").raise_for_status()
+    httpx2.put(f"{variables['AWS_ENDPOINT_URL']}/{name}", timeout=60).raise_for_status()
     return f"s3://{name}"

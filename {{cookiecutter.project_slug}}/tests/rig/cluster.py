@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from rig.ports import hold_port, port_of
+
 PATIENCE = 60
 """Seconds that a process of the cluster may take to start."""
 
@@ -18,7 +20,8 @@ class Cluster:
         self._directory = directory
         self._stack = stack
         self.url = ""
-        self.scheduler = self.start_scheduler("tcp://127.0.0.1:0")
+        held = stack.enter_context(hold_port())  # for a scheduler that is started again
+        self.scheduler = self.start_scheduler(f"tcp://127.0.0.1:{port_of(held)}")
         self.workers = [self.start_worker(), self.start_worker()]
 
     def start_scheduler(self, url: str) -> "subprocess.Popen[bytes]":

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
+from rig.ports import hold_port, port_of
 
 PATIENCE = 60
 """Seconds that the server may take to start."""
@@ -47,24 +48,24 @@ def _running(binaries: Path, directory: Path) -> Iterator[str]:
     options = ["-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"]
     make = [str(binaries / "initdb"), "-D", data, *options]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL, user=user, cwd=directory)  # noqa: S603
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    options = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off"]
-    run = [str(binaries / "postgres"), "-D", data, *(f"--{option}" for option in options)]
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    with (directory / "log").open("wb") as log, subprocess.Popen(run, stderr=log, user=user, cwd=directory) as server:  # noqa: S603
-        try:
-            _wait(url)
-            yield url
-        finally:
-            server.send_signal(signal.SIGQUIT)
+    with hold_port() as held, (directory / "log").open("wb") as log:
+        port = port_of(held)
+        options = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off"]
+        run = [str(binaries / "postgres"), "-D", data, *(f"--{option}" for option in options)]
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        with subprocess.Popen(run, stderr=log, user=user, cwd=directory) as server:  # noqa: S603
+            try:
+                _wait(url)
+                yield url
+            finally:
+                server.send_signal(signal.SIGQUIT)
 
 
 def _wait(url: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            psycopg.connect(url, connect_timeout=2).close()
+            psycopg.connect(url, connect_timeout=PATIENCE).close()
         except psycopg.OperationalError:
             if time.monotonic() > deadline:
                 raise

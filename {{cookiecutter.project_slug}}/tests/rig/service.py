@@ -44,8 +44,13 @@ class Service:
         self.context = context = ssl.create_default_context(cafile=certificate)
         if (own := log.with_name("client.pem")).exists():
             context.load_cert_chain(own)
-        self.client = httpx2.Client(base_url=self.url, verify=context, timeout=30)
+        self.client = self.new_client()
         wait_for(self.is_ready, "the service to be ready")
+
+    def new_client(self) -> httpx2.Client:
+        """Return a client with connections of its own, which it keeps as long as the service does."""
+        keep = httpx2.Limits(keepalive_expiry=None)
+        return httpx2.Client(base_url=self.url, verify=self.context, timeout=PATIENCE, limits=keep)
 
     @property
     def log(self) -> str:
@@ -69,8 +74,10 @@ class Service:
         return result
 
     def job(self, path: str) -> dict[str, Any] | None:
-        job: dict[str, Any] = self.client.get(path).json()
-        return job if job["done"] else None
+        """Return a job that has ended; None while it has not, or the database is away."""
+        answer = self.client.get(path)
+        job: dict[str, Any] = answer.json()
+        return job if answer.is_success and job["done"] else None
 
 
 @contextmanager

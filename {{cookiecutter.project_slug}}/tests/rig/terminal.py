@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from urllib.request import urlopen
 
 from package_name.settings import PREFIX
 
+from rig.ports import hold_port, port_of
 from rig.surroundings import Surroundings
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,8 @@ class Terminal:
     """A shell in a copy of the project."""
 
     def __init__(self, folder: Path, models: Path | None, surroundings: Surroundings = NOTHING) -> None:
-        self.port = free_port()
+        self._held = hold_port()
+        self.port = port_of(self._held)
         self.whole = surroundings.whole
         self._server: int | None = None
         self._seconds = LONG if self.whole else SECONDS
@@ -101,7 +102,7 @@ class Terminal:
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             try:
-                urlopen(f"https://localhost:{self.port}/health/ready", context=trust, timeout=5).close()
+                urlopen(f"https://localhost:{self.port}/health/ready", context=trust, timeout=60).close()
             except OSError:
                 if self.run(f"kill -0 {pid}")[0]:
                     break
@@ -125,6 +126,7 @@ class Terminal:
         """Stop the service and leave the shell."""
         self.stop()
         self._shell.communicate("exit\n", timeout=SECONDS)
+        self._held.close()
 
 
 def copy_project(folder: Path) -> None:
@@ -142,10 +144,3 @@ def copy_whole(folder: Path) -> None:
     somebody = ("config", "user.name", "Test"), ("config", "user.email", "test@example.com")
     for command in ("init", "-q"), *somebody, ("add", "-A"), ("commit", "-q", "-m", "All of it"):
         subprocess.run(["git", *command], cwd=folder, check=True)  # noqa: S603, S607 - our own words
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import threading
 
+from rig.ports import hold_port, port_of
+
 
 class Wire:
     """A port of this machine that leads to a server elsewhere."""
@@ -13,7 +15,8 @@ class Wire:
         self._loop = asyncio.new_event_loop()
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self._held = hold_port()  # or another process could be given it while this is cut
+        self.port = port_of(self._held)
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self.mend()
 
@@ -23,9 +26,12 @@ class Wire:
     def cut(self) -> None:
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
 
+    def close(self) -> None:
+        self.cut()
+        self._held.close()
+
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _cut(self) -> None:
         if self._server is not None:
