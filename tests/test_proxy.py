@@ -63,7 +63,7 @@ def running(folder: Path, name: str, *command: str | Path, environ: dict[str, st
 
 
 def adapted(shipped: str, folder: Path, port: int, behind: int) -> str:
-    """Return the shipped configuration with the addresses and certificates of this machine, and nothing else changed."""
+    """Return the shipped configuration with the addresses and certificates of this machine."""
     for ours, theirs in {
         "bind :8443": f"bind 127.0.0.1:{port}",
         "/run/tls/proxy.pem": f"{folder}/proxy.pem",

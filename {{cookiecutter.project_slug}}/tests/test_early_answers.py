@@ -226,6 +226,41 @@ def test_an_answer_to_a_whole_request_keeps_the_connection(settings: Settings, *
     run(settings, listened(settings, scenario, secure=secure))
 
 
+def test_a_small_body_is_awaited_so_that_its_connection_is_kept(settings: Settings, *, secure: bool) -> None:
+    async def scenario(listener: Listener) -> None:
+        reader, writer = await listener.connect()
+        for number in range(2):
+            writer.write(posted("/503", 10) + b"x" * 5)
+            await until(lambda: any(one._awaited == "body" for one in listener.open))  # noqa: SLF001
+            assert len(listener.app.paths) == number
+            writer.write(b"x" * 5)
+            head, _ = await whole(reader)
+            assert head.startswith(b"HTTP/1.1 503 ")
+            assert b"connection" not in head
+        writer.write(posted("/read", 1) + b"x" + posted("/503", 10))
+        await whole(reader)
+        await until(lambda: not listener.open[0].pipeline)
+        writer.write(b"x" * 10)
+        head, _ = await whole(reader)
+        assert b"connection" not in head
+        writer.transport.abort()
+
+    run(settings, listened(settings, scenario, secure=secure))
+
+
+def test_a_small_body_is_not_awaited_for_long(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SWEEP_SECONDS", 0.1)
+
+    async def scenario(listener: Listener) -> None:
+        reader, writer = await listener.connect()
+        writer.write(posted("/503", 10))
+        head, _ = await whole(reader)
+        assert b"connection: close\r\n" in head
+        writer.transport.abort()
+
+    run(settings, listened(settings, scenario))
+
+
 def test_a_body_that_was_held_up_is_read_to_its_end_after_the_answer(settings: Settings, *, secure: bool) -> None:
     """A body of which more has come than is read for now has its connection paused."""
 
@@ -285,6 +320,7 @@ def test_a_body_is_not_taken_for_requests_because_another_protocol_is_asked_for(
         assert head.startswith(b"HTTP/1.1 400 ")
         writer.write(OTHER)
         assert await rest(reader) == b""
+        assert listener.app.paths == []
         writer.close()
         reader, writer = await listener.connect()
         writer.write(posted("/read", 0, *upgrade) + OTHER)

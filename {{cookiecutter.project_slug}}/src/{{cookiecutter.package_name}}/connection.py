@@ -13,7 +13,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from httptools import HttpParserError, HttpParserUpgrade
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .errors import BadRequest, HeadTooLarge, Overloaded, RequestTimeout, ServiceError
 from .settings import Settings
@@ -121,6 +122,7 @@ class Connection(HttpToolsProtocol):
         self._since = 0.0
         self._received = 0
         self._beside = 0
+        self._held: tuple[RequestResponseCycle, Any] | None = None
         self._fields_after = 0
         self._trailers = Trailers(self._on_trailer)
         self._lingering = False
@@ -154,6 +156,8 @@ class Connection(HttpToolsProtocol):
             self._make_last()
             if self._beside > self._limits.max_header_bytes:
                 self._end_endless()
+        if self._held is not None:
+            self._start()
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
@@ -197,6 +201,28 @@ class Connection(HttpToolsProtocol):
         self._awaited, self._received, self._beside = None, 0, 0
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Hold a request back until all that has come is read; `_start` is called then."""
+        self._held = cycle, app
+
+    def _start(self, *, late: bool = False) -> None:
+        """Have the request answered that is held back.
+
+        One with a small body is held back until that is there, if it does not come `late`: were it refused before, as a
+        busy service refuses many, its connection would be lost.
+        """
+        if self._held is None:
+            return
+        if self._awaited == "body" and self._held[0] is self.cycle and self._is_small() and not late:
+            return
+        held, self._held = self._held, None
+        super()._start_asgi_task(*held)
+
+    def _is_small(self) -> bool:
+        """Tell whether the body of the latest request is small, and comes without an invitation."""
+        size = next((int(value[:18]) for name, value in self.scope["headers"] if name == b"content-length"), None)
+        return size is not None and size <= HIGH_WATER_LIMIT and not self.expect_100_continue
+
     def pause_writing(self) -> None:
         """Note that the client does not take what it asked for."""
         super().pause_writing()
@@ -210,6 +236,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, or end the connection if this was to be its last."""
         super().on_response_complete()
+        self._start()
         if self.transport.is_closing() and not self._lingering:
             self._end_soon()
 
@@ -248,6 +275,8 @@ class Connection(HttpToolsProtocol):
         elif self._awaited == "head" and now > self._since + limits.header_seconds:
             self._end_late("head")
         elif self._awaited == "body":
+            if now > self._since + SWEEP_SECONDS:
+                self._start(late=True)
             if self.flow.read_paused:
                 self._since += self._owner.pause  # we are the slow ones
             elif now > self._since + limits.body_seconds + self._received / limits.min_bytes_per_second:
@@ -279,12 +308,11 @@ class Connection(HttpToolsProtocol):
         if lengths in ({}, {b"content-length": b"0"}):
             self._make_last()
         else:
-            self.cycle.disconnected = True
             self.refuse(BadRequest("A request with a body cannot ask for another protocol by the header Upgrade."))
 
     def end(self) -> None:
-        """Close the connection; what was written is sent first."""
-        self._lingering = False
+        """Close the connection; what was written is sent first, and what is held back is not answered."""
+        self._lingering, self._held = False, None
         self.transport.close_now()
         self._end_soon()
 
