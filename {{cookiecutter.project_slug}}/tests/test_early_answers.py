@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -187,6 +188,7 @@ def test_a_server_that_stops_does_not_wait_for_the_rest(
 def test_connections_whose_rest_is_read_make_room_for_new_ones(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connection, "SILENCE_SECONDS", 60.0)
     few = settings.model_copy(update={"max_connections": 2})
 
     async def scenario(listener: Listener) -> None:
@@ -194,7 +196,7 @@ def test_connections_whose_rest_is_read_make_room_for_new_ones(
         for reader, writer in clients:
             writer.write(posted("/401", 2**40))
             await whole(reader)
-        monkeypatch.setattr(connection, "SWEEP_SECONDS", -1.0)
+        await until(lambda: all(one.is_waiting(one.loop.time()) for one in listener.open))
         reader, writer = await listener.connect()
         writer.write(OTHER)
         head, _ = await whole(reader)
@@ -231,15 +233,14 @@ def test_a_small_body_is_awaited_so_that_its_connection_is_kept(settings: Settin
         reader, writer = await listener.connect()
         for number in range(2):
             writer.write(posted("/503", 10) + b"x" * 5)
-            await until(lambda: any(one._awaited == "body" for one in listener.open))  # noqa: SLF001
-            assert len(listener.app.paths) == number
+            await until(partial(listener.app.was_called, number + 1))
             writer.write(b"x" * 5)
             head, _ = await whole(reader)
             assert head.startswith(b"HTTP/1.1 503 ")
             assert b"connection" not in head
         writer.write(posted("/read", 1) + b"x" + posted("/503", 10))
         await whole(reader)
-        await until(lambda: not listener.open[0].pipeline)
+        await until(partial(listener.app.was_called, 4))
         writer.write(b"x" * 10)
         head, _ = await whole(reader)
         assert b"connection" not in head
@@ -320,7 +321,6 @@ def test_a_body_is_not_taken_for_requests_because_another_protocol_is_asked_for(
         assert head.startswith(b"HTTP/1.1 400 ")
         writer.write(OTHER)
         assert await rest(reader) == b""
-        assert listener.app.paths == []
         writer.close()
         reader, writer = await listener.connect()
         writer.write(posted("/read", 0, *upgrade) + OTHER)

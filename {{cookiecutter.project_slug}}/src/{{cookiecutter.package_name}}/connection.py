@@ -13,8 +13,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from httptools import HttpParserError, HttpParserUpgrade
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .errors import BadRequest, HeadTooLarge, Overloaded, RequestTimeout, ServiceError
 from .settings import Settings
@@ -122,7 +122,7 @@ class Connection(HttpToolsProtocol):
         self._since = 0.0
         self._received = 0
         self._beside = 0
-        self._held: tuple[RequestResponseCycle, Any] | None = None
+        self._held: Held | None = None
         self._fields_after = 0
         self._trailers = Trailers(self._on_trailer)
         self._lingering = False
@@ -137,6 +137,11 @@ class Connection(HttpToolsProtocol):
         super().connection_made(Gathering(transport, self._owner.outbox(self.loop), self._begin_to_linger))
         self._since = self.loop.time()
         self._owner.watch(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever still answers."""
+        super().connection_lost(exc)
+        self._release()
 
     def data_received(self, data: bytes) -> None:
         """Read on; what belongs to a head, or comes beside the content of a body, counts towards its limit."""
@@ -154,10 +159,10 @@ class Connection(HttpToolsProtocol):
                 self.refuse(self._too_large())
         elif self._awaited == "body":
             self._make_last()
+            if self.cycle.flow is self.flow and self._is_small():
+                self.cycle.flow = self._held = Held(self.flow)
             if self._beside > self._limits.max_header_bytes:
                 self._end_endless()
-        if self._held is not None:
-            self._start()
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
@@ -198,30 +203,21 @@ class Connection(HttpToolsProtocol):
         """Note that the request is whole: the next move is ours."""
         if self._lingering:
             raise EOFError  # the parser must not go on to another request
+        if self._held is not None:
+            self._release()
         self._awaited, self._received, self._beside = None, 0, 0
         super().on_message_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Hold a request back until all that has come is read; `_start` is called then."""
-        self._held = cycle, app
-
-    def _start(self, *, late: bool = False) -> None:
-        """Have the request answered that is held back.
-
-        One with a small body is held back until that is there, if it does not come `late`: were it refused before, as a
-        busy service refuses many, its connection would be lost.
-        """
-        if self._held is None:
-            return
-        if self._awaited == "body" and self._held[0] is self.cycle and self._is_small() and not late:
-            return
-        held, self._held = self._held, None
-        super()._start_asgi_task(*held)
-
     def _is_small(self) -> bool:
-        """Tell whether the body of the latest request is small, and comes without an invitation."""
+        """Tell whether the latest request has a small body, and sends it without an invitation."""
         size = next((int(value[:18]) for name, value in self.scope["headers"] if name == b"content-length"), None)
         return size is not None and size <= HIGH_WATER_LIMIT and not self.expect_100_continue
+
+    def _release(self) -> None:
+        """Let the answer go that waits for the rest of a small body."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
     def pause_writing(self) -> None:
         """Note that the client does not take what it asked for."""
@@ -236,7 +232,6 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, or end the connection if this was to be its last."""
         super().on_response_complete()
-        self._start()
         if self.transport.is_closing() and not self._lingering:
             self._end_soon()
 
@@ -275,8 +270,8 @@ class Connection(HttpToolsProtocol):
         elif self._awaited == "head" and now > self._since + limits.header_seconds:
             self._end_late("head")
         elif self._awaited == "body":
-            if now > self._since + SWEEP_SECONDS:
-                self._start(late=True)
+            if self._held is not None and now > self._since + SWEEP_SECONDS:
+                self._release()
             if self.flow.read_paused:
                 self._since += self._owner.pause  # we are the slow ones
             elif now > self._since + limits.body_seconds + self._received / limits.min_bytes_per_second:
@@ -308,11 +303,12 @@ class Connection(HttpToolsProtocol):
         if lengths in ({}, {b"content-length": b"0"}):
             self._make_last()
         else:
+            self.cycle.disconnected = True
             self.refuse(BadRequest("A request with a body cannot ask for another protocol by the header Upgrade."))
 
     def end(self) -> None:
-        """Close the connection; what was written is sent first, and what is held back is not answered."""
-        self._lingering, self._held = False, None
+        """Close the connection; what was written is sent first."""
+        self._lingering = False
         self.transport.close_now()
         self._end_soon()
 
@@ -382,6 +378,32 @@ class Connection(HttpToolsProtocol):
         """Stop the parser, which then calls `send_400_response`."""
         self._refusal = error
         raise error
+
+
+class Held(FlowControl):
+    """The flow of an answer whose first part waits for the rest of a small body.
+
+    Were it sent before, it would be the last one on its connection, and a busy service refuses many small requests.
+    """
+
+    def __init__(self, flow: FlowControl) -> None:
+        self._flow = flow
+        self._over = asyncio.Event()
+        self.read_paused, self.write_paused = False, True
+
+    async def drain(self) -> None:
+        """Wait until the answer may be sent."""
+        await self._over.wait()
+        await self._flow.drain()
+
+    def resume_reading(self) -> None:
+        """Read on, if reading was paused."""
+        self._flow.resume_reading()
+
+    def release(self) -> None:
+        """Send the answer."""
+        self.write_paused = False
+        self._over.set()
 
 
 class Trailers(list[tuple[bytes, bytes]]):

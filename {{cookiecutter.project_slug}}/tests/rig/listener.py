@@ -32,6 +32,9 @@ class Answering:
         self.paths: list[str] = []
         """What was asked for."""
 
+    def was_called(self, times: int) -> bool:
+        return len(self.paths) == times
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.paths.append(scope["path"])
         status, words = 200, WORDS
@@ -91,7 +94,7 @@ async def listening(settings: Settings, *, secure: bool = False) -> AsyncIterato
 async def until(holds: Callable[[], bool]) -> None:
     """Let the loop turn until something holds; `run` is what gives up."""
     while not holds():  # noqa: ASYNC110 - nobody sets an event
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
 
 def run(settings: Settings, scenario: Coroutine[Any, Any, Any]) -> Any:
