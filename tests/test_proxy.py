@@ -129,7 +129,8 @@ def is_up(front: Front) -> bool:
 def test_uploads_that_are_refused_swallow_no_other_request(front: Front, environ: dict[str, str]) -> None:
     """The proxy reuses its connections: what is left of a refused body on one must not meet the next request."""
     (front.folder / "upload.csv").write_bytes(b"5.1,3.5,1.4,0.2\n" * (UPLOAD_BYTES // 16))
-    over, answers, faults = threading.Event(), Counter[str](), []
+    over, answers = threading.Event(), Counter[str]()
+    faults: list[str] = []
 
     def call() -> None:
         while not over.is_set() and not faults:

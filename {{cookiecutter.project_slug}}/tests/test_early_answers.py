@@ -6,11 +6,13 @@ import ssl
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from package_name import connection
-from package_name.connection import MAX_HEADERS
+from package_name.connection import MAX_HEADERS, Held
 from package_name.settings import Settings
 
 from rig.listener import WORDS, Listener, listening, run, until
@@ -247,6 +249,16 @@ def test_a_small_body_is_awaited_so_that_its_connection_is_kept(settings: Settin
         writer.transport.abort()
 
     run(settings, listened(settings, scenario, secure=secure))
+
+
+def test_an_answer_that_waited_still_feels_a_client_that_takes_it_slowly() -> None:
+    flow = FlowControl(Mock())
+    held = Held(flow)
+    assert held.write_paused
+    held.release()
+    assert not held.write_paused
+    flow.pause_writing()
+    assert held.write_paused
 
 
 def test_a_small_body_is_not_awaited_for_long(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -389,7 +389,11 @@ class Held(FlowControl):
     def __init__(self, flow: FlowControl) -> None:
         self._flow = flow
         self._over = asyncio.Event()
-        self.read_paused, self.write_paused = False, True
+
+    @property
+    def write_paused(self) -> bool:  # type: ignore[override] # an attribute there
+        """Whether to wait before more is sent."""
+        return self._flow.write_paused or not self._over.is_set()
 
     async def drain(self) -> None:
         """Wait until the answer may be sent."""
@@ -402,7 +406,6 @@ class Held(FlowControl):
 
     def release(self) -> None:
         """Send the answer."""
-        self.write_paused = False
         self._over.set()
 
 
