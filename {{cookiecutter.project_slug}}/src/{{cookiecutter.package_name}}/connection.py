@@ -38,6 +38,7 @@ SILENCE_SECONDS = 2.0
 MOST_BESIDE = 8
 """Bytes that one byte of content may take on the wire: a chunk of one byte takes six."""
 CLOSE = (b"connection", b"close")
+"""Header field of the last answer on a connection."""
 OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 """Header fields that announce one."""
 OF_A_CONNECTION = frozenset({b"connection", b"proxy-connection"})
@@ -113,6 +114,7 @@ class Connection(HttpToolsProtocol):
     """
 
     transport: Gathering
+    """What the connection writes through, and closes."""
 
     def __init__(self, owner: Connections, **given: Any) -> None:
         super().__init__(**given)
