@@ -16,7 +16,7 @@ import pytest
 from package_name.connection import MAX_HEADERS, MAX_PIPELINED
 from package_name.settings import Settings
 
-from rig.habits import BODY, GET, HABITS, HEAD, LIMIT, TRUSTING, Client, Farewell
+from rig.habits import BODY, CHUNKED, GET, HABITS, HEAD, LIMIT, TRUSTING, Client, Farewell
 from rig.service import ROW, Service, serving
 
 SLACK = 10.0
@@ -68,7 +68,7 @@ def test_slow_clients_are_sent_away_in_time_while_others_are_answered(service: S
     assert max(took) < LIMIT + SLACK
     assert "Traceback" not in service.log
     measured = service.client.get("/metrics").text
-    for reason, habits in (("head", 3), ("body", 1)):
+    for reason, habits in (("head", 3), ("body", 2)):
         count = re.search(rf'connections_ended_total{{reason="{reason}"}} (\d+)', measured)
         assert count is not None
         assert int(count[1]) >= habits * EACH
@@ -139,7 +139,6 @@ def refusal(service: Service, content: bytes) -> tuple[int, dict[str, Any]]:
 
 
 TOO_LARGE = 17 * 2**10
-CHUNKED = HEAD.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_what_is_no_request_gets_a_problem_and_an_end(service: Service, content:
 
 def test_trailers_and_chunk_extensions_change_nothing(service: Service) -> None:
     """Checklist 7."""
-    chunks = b"".join(b"1;a=b\r\n%c\r\n" % byte for byte in BODY + b" " * TOO_LARGE)  # more beside it than it holds
+    chunks = b"".join(b"1;a\r\n%c\r\n" % byte for byte in BODY + b" " * TOO_LARGE)  # more beside it than it holds
     trailers = b"Content-Type: text/plain\r\nContent-Encoding: gzip\r\n"
 
     async def scenario() -> bytes:
@@ -184,6 +183,28 @@ def test_trailers_and_chunk_extensions_change_nothing(service: Service) -> None:
         return await client.answer()
 
     assert asyncio.run(scenario()).count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (HEAD % (11 * 2**20), 413),
+        (HEAD.replace(b"/predict", b"/nowhere") % 5_000_000, 404),
+        (HEAD.replace(b"Host: localhost", b"Host: &") % 5_000_000, 400),
+    ],
+    ids=lambda value: str(value)[:5],
+)
+def test_an_answer_before_the_end_of_the_request_is_the_last(service: Service, head: bytes, status: int) -> None:
+    async def scenario() -> bytes:
+        client = await Client.connect(service)
+        await client.send(head + GET)
+        async with asyncio.timeout(30):
+            return await client.answer()
+
+    answer = asyncio.run(scenario())
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close\r\n" in answer
 
 
 def test_a_flood_of_pipelined_requests_ends_the_connection(service: Service) -> None:

@@ -8,7 +8,7 @@ from package_name.transport import MOST_HELD_BYTES, Gathering, Outbox
 def connections(count: int) -> tuple[list[Gathering], list[list[bytes]], Outbox]:
     outbox = Outbox(asyncio.get_running_loop())
     written: list[list[bytes]] = [[] for _ in range(count)]
-    return [Gathering(transport(into), outbox) for into in written], written, outbox
+    return [Gathering(transport(into), outbox, lambda: False) for into in written], written, outbox
 
 
 def transport(written: list[bytes]) -> Any:
@@ -65,3 +65,23 @@ def test_what_is_held_back_is_written_before_the_connection_closes_and_never_aft
         return written[0], written[1]
 
     assert asyncio.run(ends()) == ([b"answer"], [])
+
+
+def test_a_transport_that_lingers_takes_nothing_more_to_write_and_is_open_until_told() -> None:
+    async def lingers() -> tuple[list[bytes], Mock]:
+        written: list[bytes] = []
+        under = transport(written)
+        one = Gathering(under, Outbox(asyncio.get_running_loop()), lambda: True)
+        one.write(b"answer")
+        one.close()
+        assert one.is_closing()
+        one.write(b"another")
+        one.close()
+        await asyncio.sleep(0)
+        under.close.assert_not_called()
+        one.close_now()
+        return written, under.close
+
+    written, close = asyncio.run(lingers())
+    assert written == [b"answer"]
+    close.assert_called_once_with()

@@ -6,6 +6,7 @@ another replica when this process is killed. And whoever reads several answers o
 """
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -41,11 +42,17 @@ class Outbox:
 
 
 class Gathering(asyncio.Transport):
-    """A transport that holds back what is written to it until the end of the turn."""
+    """A transport that holds back what is written to it until the end of the turn.
 
-    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
+    A connection that is closed while its client still sends is reset, and the answer may be lost (RFC 9112, 9.6). So
+    `lingers` is asked first: if it tells that more is to be read, the transport takes nothing more to write, and stays
+    open for reading until `close_now`.
+    """
+
+    def __init__(self, transport: asyncio.Transport, outbox: Outbox, lingers: Callable[[], bool]) -> None:
         self._transport = transport
         self._outbox = outbox
+        self._lingers = lingers
         self._held: list[bytes] = []
         self._size = 0
         # What is not about writing is the transport's own business, without a detour.
@@ -70,10 +77,24 @@ class Gathering(asyncio.Transport):
             data = b"".join(self._held)
             self._held.clear()
             self._size = 0
-            if not self._transport.is_closing():
+            if not self.is_closing():
                 self._transport.write(data)
 
     def close(self) -> None:
-        """Close the connection; what was written is sent first."""
+        """Close the connection, at once or after the rest was read; what was written is sent first."""
+        self.release()
+        if self.is_closing():
+            return
+        if self._lingers():
+            self.is_closing = _yes  # type: ignore[method-assign]
+        else:
+            self._transport.close()
+
+    def close_now(self) -> None:
+        """Close the connection, whatever the client still sends; what was written is sent first."""
         self.release()
         self._transport.close()
+
+
+def _yes() -> bool:
+    return True

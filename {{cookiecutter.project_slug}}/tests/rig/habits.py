@@ -14,6 +14,7 @@ LIMIT = 4.0
 """Seconds that each step may take in the service that they meet: time for all these clients to shake hands at once."""
 BODY = json.dumps({"data": [ROW]}).encode()
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = HEAD.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked")
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -111,6 +112,12 @@ async def slow_body(service: Service) -> Farewell:
     return await _dripped(client, b" " * 1000)
 
 
+async def slow_trailers(service: Service) -> Farewell:
+    client = await Client.connect(service)
+    await client.send(CHUNKED + b"0\r\n")
+    return await _dripped(client, b"X-Slow: " + b"a" * 1000)
+
+
 async def slow_second_head(service: Service) -> Farewell:
     client = await Client.connect(service)
     await client.send(GET)
@@ -131,6 +138,7 @@ HABITS: dict[Callable[[Service], Awaitable[Farewell]], bytes] = {
     silent_tls: b"",
     slow_head: b"HTTP/1.1 408 ",
     slow_body: b"HTTP/1.1 408 ",
+    slow_trailers: b"HTTP/1.1 408 ",
     slow_second_head: b"HTTP/1.1 408 ",
     idle: b"",
 }
