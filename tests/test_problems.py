@@ -40,12 +40,15 @@ SAME_FOR_ALL = (
     "test_child",
     "test_cluster",
     "test_connection",
+    "test_early_answers",
     "test_faults",
     "test_foreground",
     "test_keys",
     "test_lease",
     "test_lines",
+    "test_limits",
     "test_logs",
+    "test_own_routes",
     "test_processes",
     "test_quota",
     "test_server",
@@ -54,6 +57,7 @@ SAME_FOR_ALL = (
     "test_store",
     "test_tls",
     "test_tokens",
+    "test_transport",
     "test_worker",
 )
 FOR_EACH = ("test_a_real_training_is_published_and_promoted_once", "test_the_whole_way_train_serve_predict")

@@ -22,7 +22,7 @@ from package_name.serving.registry import Registry
 from package_name.settings import PREFIX, Settings
 from package_name.storage import Storage
 
-PATIENCE = 60
+PATIENCE = 300
 """Seconds to wait for something that takes a moment on a slow machine."""
 
 WRITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL"
