@@ -60,6 +60,8 @@ SAME_FOR_ALL = (
     "test_transport",
     "test_worker",
 )
+SIZES = ("KILLS", "OUTAGE_SECONDS", "SMALL_JOBS", "TEXTS")
+"""Variables by which `make test-all` makes the tests of the default project larger."""
 FOR_EACH = ("test_a_real_training_is_published_and_promoted_once", "test_the_whole_way_train_serve_predict")
 
 
@@ -208,11 +210,12 @@ def test_what_depends_on_the_example_passes_with_another(
 
 @pytest.mark.slow
 @pytest.mark.full
-def test_all_tests_pass_as_its_owners_run_them(
+@pytest.mark.parametrize("checked", PROBLEMS[1:], indirect=True)
+def test_all_tests_pass_with_another_example(
     checked: Checked, environ: dict[str, str], record_property: Record
 ) -> None:
-    """All of it at once and with each problem."""
-    run_tests(checked, environ, record_property)
+    """All at once, as its owners run them: long series, which do not depend on the example, in small."""
+    run_tests(checked, {name: value for name, value in environ.items() if name not in SIZES}, record_property)
 
 
 @pytest.mark.full
