@@ -351,7 +351,7 @@ class Connection(HttpToolsProtocol):
     def _end_late(self, what: str) -> None:
         """End the connection because something took too long; say so if the client can still understand it."""
         self._owner.count(what)
-        if self._is_answering() or (self._awaited == "head" and self._received == 0):
+        if what == "answer" or self._is_answering() or (self._awaited == "head" and self._received == 0):
             self.transport.abort()
         else:
             self.refuse(RequestTimeout("The request did not arrive in time. Send it faster, or in smaller parts."))
@@ -428,7 +428,7 @@ def _undelivered(transport: asyncio.Transport) -> bool:
     try:
         descriptor = transport.get_extra_info("socket").fileno()
         (left,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):
         return False  # it is closed, or this system cannot tell
     return bool(left)
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -7,13 +8,25 @@ from fastapi.responses import PlainTextResponse
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
+from package_name.api.app import Service, create_app
 from package_name.api.auth import require
 from package_name.keys import LOCAL, Caller, Key, KeyStore, Scope
 from package_name.settings import Settings
 
 OPEN = {"/health/live", "/health/ready", "/docs", "/openapi.json"}
 """All that strangers may read, beside the files below /static."""
+
+
+@pytest.fixture
+def settings(trained: Settings, tmp_path: Path) -> Settings:
+    """Those with a trained version, and keys of our own."""
+    return trained.model_copy(update={"data_dir": tmp_path / "var"})
+
+
+@pytest.fixture
+def app(settings: Settings) -> Service:
+    """The application with a trained model."""
+    return create_app(settings)
 
 
 @pytest.fixture
@@ -24,12 +37,9 @@ def stranger(app: FastAPI) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def keys(trained: Settings) -> Iterator[KeyStore]:
-    """The service's keys; none at first and none at last."""
-    store = KeyStore(trained.data_dir / "keys.json")
-    yield store
-    for key in store.list():
-        store.revoke(key.id)
+def keys(settings: Settings) -> KeyStore:
+    """The service's keys; none at first."""
+    return KeyStore(settings.keys_path)
 
 
 def requests(app: FastAPI) -> set[tuple[str, str]]:
@@ -186,8 +196,7 @@ def test_a_wrong_key_is_turned_away(stranger: TestClient, keys: KeyStore, secret
     assert stranger.get("/models", headers={"X-API-Key": secret}).status_code == 401
 
 
-def test_an_endpoint_learns_who_calls_by_one_check(trained: Settings, keys: KeyStore) -> None:
-    app = create_app(trained)
+def test_an_endpoint_learns_who_calls_by_one_check(app: Service, keys: KeyStore) -> None:
     asked: list[str] = []
 
     @app.get("/who", dependencies=[require("train")])

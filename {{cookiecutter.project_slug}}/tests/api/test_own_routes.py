@@ -92,14 +92,20 @@ def extend(app: FastAPI, folder: Path) -> list[str]:
 Own = Callable[..., Service]
 
 
+@pytest.fixture
+def settings(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Those with a trained version, and keys of our own."""
+    return trained.model_copy(update={"data_dir": tmp_path_factory.mktemp("own")})
+
+
 @pytest.fixture(params=[None, "http://127.0.0.1:1"], ids=["shortcut", "traces"])
-def own(trained: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Own]:
+def own(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Own]:
     """Make a service with one of everything, with and without traces: predictions take another way with them."""
     made: list[Service] = []
     changes = {"otlp_url": request.param, "trace_share": 0.0, "require_key": True}
 
     def make(**options: Any) -> Service:
-        app = create_app(trained.model_copy(update=changes), **options)
+        app = create_app(settings.model_copy(update=changes), **options)
         app.state.called = extend(app, tmp_path)
         made.append(app)
         return app
@@ -111,12 +117,9 @@ def own(trained: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> It
 
 
 @pytest.fixture
-def secret(trained: Settings) -> Iterator[str]:
+def secret(settings: Settings) -> str:
     """The key of a caller who may predict."""
-    store = KeyStore(trained.keys_path)
-    key, secret = store.create("ann", ["predict"])
-    yield secret
-    store.revoke(key.id)
+    return KeyStore(settings.keys_path).create("ann", ["predict"])[1]
 
 
 def visitor(app: Starlette, secret: str | None = None) -> TestClient:
@@ -166,8 +169,8 @@ def test_what_is_opened_answers_strangers_and_the_rest_does_not(own: Own) -> Non
         assert stranger.get(path).status_code == expected, path
 
 
-def test_opening_a_path_opens_no_scope(trained: Settings, secret: str) -> None:
-    app = create_app(trained.model_copy(update={"require_key": True}), public={"/models", "/who"})
+def test_opening_a_path_opens_no_scope(settings: Settings, secret: str) -> None:
+    app = create_app(settings.model_copy(update={"require_key": True}), public={"/models", "/who"})
 
     @app.get("/who")
     def who(caller: Annotated[Caller, require("train")]) -> str:
@@ -215,8 +218,8 @@ def test_a_server_that_cannot_say_why_closes_the_websocket(own: Own) -> None:
     assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", 1008)]
 
 
-def test_a_websocket_may_ask_for_a_scope(trained: Settings, secret: str) -> None:
-    app = create_app(trained.model_copy(update={"require_key": True}))
+def test_a_websocket_may_ask_for_a_scope(settings: Settings, secret: str) -> None:
+    app = create_app(settings.model_copy(update={"require_key": True}))
 
     @app.websocket("/predictions")
     async def predictions(websocket: WebSocket, caller: Annotated[Caller, require("predict")]) -> None:
@@ -235,9 +238,9 @@ def test_a_websocket_may_ask_for_a_scope(trained: Settings, secret: str) -> None
     assert refused.value.status_code == 403
 
 
-def test_a_web_page_elsewhere_opens_no_websocket_on_this_machine(trained: Settings) -> None:
+def test_a_web_page_elsewhere_opens_no_websocket_on_this_machine(settings: Settings) -> None:
     """Checklist 23."""
-    app = create_app(trained)
+    app = create_app(settings)
 
     @app.websocket("/talk")
     async def talk(websocket: WebSocket) -> None:
@@ -307,14 +310,14 @@ def test_a_caller_over_the_limit_is_charged_once_and_goes_no_further(own: Own, s
     assert app.state.called == []
 
 
-def test_what_the_direct_route_refuses_reaches_no_other_route(trained: Settings) -> None:
-    app = create_app(trained.model_copy(update={"require_key": True}))
+def test_what_the_direct_route_refuses_reaches_no_other_route(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"require_key": True}))
     app.router.routes.insert(0, Route("/predict", lambda _: PlainTextResponse("open"), methods=["POST"]))
     assert visitor(app).post("/predict").status_code == 401
 
 
-def test_the_document_tells_what_needs_a_key(trained: Settings) -> None:
-    app = create_app(trained, public={"/status", "/shared/*"})
+def test_the_document_tells_what_needs_a_key(settings: Settings) -> None:
+    app = create_app(settings, public={"/status", "/shared/*"})
     before = app.openapi()
 
     @app.get("/own/{name}", operation_id="own")
@@ -340,8 +343,8 @@ def test_the_document_tells_what_needs_a_key(trained: Settings) -> None:
     assert operations["/own/{name}"]["summary"]
 
 
-def test_below_a_prefix_the_same_is_open(trained: Settings, secret: str) -> None:
-    inner = create_app(trained.model_copy(update={"require_key": True}), public={"/status"})
+def test_below_a_prefix_the_same_is_open(settings: Settings, secret: str) -> None:
+    inner = create_app(settings.model_copy(update={"require_key": True}), public={"/status"})
     inner.get("/status")(lambda: "well")
     outer = Starlette()
     outer.mount("/below", inner)
@@ -369,8 +372,8 @@ def test_refusals_are_counted_by_the_pattern_of_their_path(own: Own) -> None:
         assert pattern in found, found
 
 
-def test_a_project_words_refusals_itself(trained: Settings) -> None:
-    app = create_app(trained.model_copy(update={"require_key": True}))
+def test_a_project_words_refusals_itself(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"require_key": True}))
 
     @app.exception_handler(NotAuthenticated)
     async def ours(_request: Request, _error: Exception) -> Response:
@@ -381,21 +384,21 @@ def test_a_project_words_refusals_itself(trained: Settings) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "status", "/*", "*", "/a*", "/*/a", "/items/{id}", "/files/**", "https://x/"])
-def test_what_is_no_path_to_open_is_refused(trained: Settings, path: str) -> None:
+def test_what_is_no_path_to_open_is_refused(settings: Settings, path: str) -> None:
     with pytest.raises(ValueError, match="cannot be opened"):
-        create_app(trained, public=[path])
+        create_app(settings, public=[path])
 
 
-def test_a_path_alone_is_no_list_of_paths(trained: Settings) -> None:
+def test_a_path_alone_is_no_list_of_paths(settings: Settings) -> None:
     with pytest.raises(ValueError, match="cannot be opened"):
-        create_app(trained, public="/status")
+        create_app(settings, public="/status")
 
 
-def test_own_dependencies_of_a_router_run_for_callers_alone(trained: Settings, secret: str) -> None:
+def test_own_dependencies_of_a_router_run_for_callers_alone(settings: Settings, secret: str) -> None:
     asked: list[str] = []
     router = APIRouter(dependencies=[Depends(lambda: asked.append("asked"))])
     router.get("/own")(lambda: "own")
-    app = create_app(trained.model_copy(update={"require_key": True}))
+    app = create_app(settings.model_copy(update={"require_key": True}))
     app.include_router(router)
     assert (visitor(app).get("/own").status_code, asked) == (401, [])
     assert (visitor(app, secret).get("/own").status_code, asked) == (200, ["asked"])

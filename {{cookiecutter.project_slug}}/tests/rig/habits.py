@@ -3,19 +3,17 @@
 import asyncio
 import json
 import ssl
-import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from .service import ROW, Service
+from .service import PATIENCE, ROW
 
-LIMIT = 4.0
-"""Seconds that each step may take in the service that they meet: time for all these clients to shake hands at once."""
 BODY = json.dumps({"data": [ROW]}).encode()
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = HEAD.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked")
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+GONE = (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError)
+"""Raised when the connection has ended."""
 
 
 def trusting() -> ssl.SSLContext:
@@ -28,17 +26,34 @@ TRUSTING = trusting()
 """Made once, so that hundreds of clients are quick; who the server is does not matter here."""
 
 
+class Server(Protocol):
+    """Listens on a port of this machine."""
+
+    port: int
+
+
+async def connect(server: Server, *, secure: bool = True) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, however long the handshake takes."""
+    context, patience = (TRUSTING, PATIENCE) if secure else (None, None)
+    return await asyncio.open_connection("127.0.0.1", server.port, ssl=context, ssl_handshake_timeout=patience)
+
+
+async def whole(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Return the head and the content of an answer."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    size = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return head, await reader.readexactly(size)
+
+
 class Client:
     """A connection on which every byte is ours."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, began: float) -> None:
-        self.reader, self.writer, self.began = reader, writer, began
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
 
     @classmethod
-    async def connect(cls, service: Service, *, secure: bool = True) -> "Client":
-        began = time.monotonic()
-        streams = await asyncio.open_connection("127.0.0.1", service.port, ssl=TRUSTING if secure else None)
-        return cls(*streams, began)
+    async def connect(cls, server: Server, *, secure: bool = True) -> "Client":
+        return cls(*await connect(server, secure=secure))
 
     async def send(self, content: bytes) -> None:
         self.writer.write(content)
@@ -47,99 +62,81 @@ class Client:
     async def answer(self) -> bytes:
         """Return all that comes until the connection ends."""
         received = b""
-        with suppress(ConnectionError, ssl.SSLError):
+        with suppress(*GONE):
             while more := await self.reader.read(65536):
                 received += more
         self.writer.transport.abort()
         return received
 
-    async def drip(self, content: bytes) -> None:
-        with suppress(ConnectionError, ssl.SSLError):
-            for byte in content:
-                await self.send(bytes([byte]))
-                await asyncio.sleep(LIMIT / 10)
+    async def answer_to(self, content: bytes) -> bytes:
+        """Send, and return all that comes meanwhile and afterwards: a reset while more is sent loses nothing of it."""
+
+        async def send() -> None:
+            with suppress(*GONE):
+                await self.send(content)
+
+        answer, _ = await asyncio.gather(self.answer(), send())
+        return answer
 
 
-class Farewell(NamedTuple):
-    """How a client was sent away."""
+class Habit(NamedTuple):
+    """A bad habit."""
 
-    connected: float
-    """Seconds after it began to connect."""
-    seconds: float
-    """Seconds after its last good step, or less where the machine is slow to tell the client."""
-    answer: bytes
-    """What it was told."""
+    begins: bytes = b""
+    """What the client sends of something that it does not finish."""
+    drips: bytes = b""
+    """The byte that it sends now and then instead."""
+    answer: bytes = b""
+    """How the answer begins."""
+    secure: bool = True
+    """Whether it shakes hands before."""
+    after: bytes = b""
+    """The request that it makes before, as it should."""
 
+    async def begin(self, server: Server) -> Client:
+        """Return a client that owes the server something."""
+        client = await Client.connect(server, secure=self.secure)
+        try:
+            if self.after:
+                await client.send(self.after)
+                await whole(client.reader)
+            await client.send(self.begins)
+        except GONE:
+            client.writer.transport.abort()
+            raise
+        return client
 
-async def _farewell(client: Client) -> Farewell:
-    started = time.monotonic()
-    async with asyncio.timeout(30):
+    async def keep(self, server: Server, pause: float) -> bytes:
+        """Keep the habit until sent away, perhaps before it shows; return what the client was told."""
+        try:
+            client = await self.begin(server)
+        except GONE:
+            return b""
+        dripping = asyncio.create_task(self._drip(client, pause))
         answer = await client.answer()
-    now = time.monotonic()
-    return Farewell(now - client.began, now - started, answer)
+        await dripping
+        return answer
+
+    async def _drip(self, client: Client, pause: float) -> None:
+        with suppress(*GONE):
+            while self.drips and not client.writer.is_closing():
+                await client.send(self.drips)
+                await asyncio.sleep(pause)
 
 
-async def _dripped(client: Client, content: bytes) -> Farewell:
-    """Send a little at a time until sent away."""
-    dripping = asyncio.create_task(client.drip(content))
-    farewell = await _farewell(client)
-    await dripping
-    return farewell
-
-
-async def silent_tcp(service: Service) -> Farewell:
-    return await _farewell(await Client.connect(service, secure=False))
-
-
-async def half_a_hello(service: Service) -> Farewell:
-    client = await Client.connect(service, secure=False)
-    await client.send(bytes.fromhex("16030100f8010000f40303"))
-    return await _farewell(client)
-
-
-async def silent_tls(service: Service) -> Farewell:
-    return await _farewell(await Client.connect(service))
-
-
-async def slow_head(service: Service) -> Farewell:
-    client = await Client.connect(service)
-    return await _dripped(client, b"GET / HTTP/1.1\r\nX-Slow: " + b"a" * 1000)
-
-
-async def slow_body(service: Service) -> Farewell:
-    client = await Client.connect(service)
-    await client.send(HEAD % 1000)
-    return await _dripped(client, b" " * 1000)
-
-
-async def slow_trailers(service: Service) -> Farewell:
-    client = await Client.connect(service)
-    await client.send(CHUNKED + b"0\r\n")
-    return await _dripped(client, b"X-Slow: " + b"a" * 1000)
-
-
-async def slow_second_head(service: Service) -> Farewell:
-    client = await Client.connect(service)
-    await client.send(GET)
-    await client.reader.readuntil(b"}")
-    return await _dripped(client, GET * 100)
-
-
-async def idle(service: Service) -> Farewell:
-    client = await Client.connect(service)
-    await client.send(GET)
-    await client.reader.readuntil(b"}")
-    return await _farewell(client)
-
-
-HABITS: dict[Callable[[Service], Awaitable[Farewell]], bytes] = {
-    silent_tcp: b"",
-    half_a_hello: b"",
-    silent_tls: b"",
-    slow_head: b"HTTP/1.1 408 ",
-    slow_body: b"HTTP/1.1 408 ",
-    slow_trailers: b"HTTP/1.1 408 ",
-    slow_second_head: b"HTTP/1.1 408 ",
-    idle: b"",
+LATE = b"HTTP/1.1 408 "
+UNSHAKEN = {
+    "silent TCP": Habit(secure=False),
+    "half a hello": Habit(bytes.fromhex("16030100f8010000f40303"), secure=False),
 }
-"""Bad habits, and how the answer to each begins."""
+"""Habits of clients that do not shake hands."""
+SLOW_HEADS = {
+    "silent TLS": Habit(),
+    "slow head": Habit(b"GET / HTTP/1.1\r\nX-Slow: ", b"a", LATE),
+    "slow second head": Habit(b"GET / HTTP/1.1\r\nX-Slow: ", b"a", LATE, after=GET),
+}
+SLOW_BODIES = {
+    "slow body": Habit(HEAD % 10**6, b" ", LATE),
+    "slow trailers": Habit(CHUNKED + b"0\r\nX-Slow: ", b"a", LATE),
+}
+IDLE = {"idle": Habit(after=GET)}

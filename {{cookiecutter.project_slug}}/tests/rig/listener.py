@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,21 +17,35 @@ from package_name.loop import Loop
 from package_name.settings import Settings
 from package_name.tls import self_signed
 
-from .habits import TRUSTING
+from .habits import connect
+from .service import PATIENCE
 
 WORDS = b"so it is"
+LONG_BYTES = 2**25
+"""Size of an answer that no system holds for a client that does not read."""
+HOUR = 3600.0
+"""A limit that no client meets, however slow the machine is, until the time is said to be later."""
+LIMITS = ("handshake_seconds", "header_seconds", "body_seconds", "send_seconds", "idle_seconds")
+"""Settings of how long clients may take."""
+
+
+def patient(settings: Settings) -> Settings:
+    """Return settings by which clients may take an hour for each step."""
+    return settings.model_copy(update=dict.fromkeys(LIMITS, HOUR))
 
 
 class Answering:
-    """Answers `/read` with what the head says and the size of the body, `/401` with that status before the body.
+    """Answers with what the head says and the size of the body, but `/401` with that status before the body.
 
-    `/wait` waits for the event `go`, and then answers without having read the body.
+    `/wait` waits for the event `go`, and then answers without having read the body; so does `/long`, at length.
     """
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
         self.paths: list[str] = []
         """What was asked for."""
+        self.received = 0
+        """Bytes of bodies that were read."""
 
     def was_called(self, times: int) -> bool:
         return len(self.paths) == times
@@ -38,20 +53,27 @@ class Answering:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.paths.append(scope["path"])
         status, words = 200, WORDS
-        if scope["path"] == "/read":
-            size, more = 0, True
-            while more:
-                message = await receive()
-                size += len(message.get("body", b""))
-                more = message.get("more_body", False)
-            words = json.dumps([size, [name.decode() for name, _ in scope["headers"]]]).encode()
-        elif scope["path"] == "/wait":
+        if scope["path"] == "/wait":
             await self.go.wait()
-        else:
+        elif scope["path"] == "/long":
+            words = bytes(LONG_BYTES)
+        elif scope["path"][1:].isdecimal():
             status = int(scope["path"][1:])
+        else:
+            size = await self._read(receive)
+            words = json.dumps([size, [name.decode() for name, _ in scope["headers"]]]).encode()
         headers = [(b"content-length", b"%d" % len(words))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": words})
+
+    async def _read(self, receive: Receive) -> int:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size += len(message.get("body", b""))
+            self.received += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        return size
 
 
 class Listener:
@@ -59,6 +81,8 @@ class Listener:
 
     def __init__(self, port: int, app: Answering, state: ServerState, *, secure: bool) -> None:
         self.port, self.app, self._state, self._secure = port, app, state, secure
+        self.ended = Counter[str]()
+        """Connections that were ended before their time, by the reason."""
 
     @property
     def open(self) -> list[Any]:
@@ -66,14 +90,23 @@ class Listener:
         return list(self._state.connections)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port, ssl=TRUSTING if self._secure else None)
+        return await connect(self, secure=self._secure)
+
+    def count(self, reason: str) -> None:
+        self.ended[reason] += 1
+
+    def later(self, seconds: float) -> None:
+        """Look at all connections as if it were so much later."""
+        for connection in self.open:
+            connection.check(connection.loop.time() + seconds)
 
 
 @asynccontextmanager
 async def listening(settings: Settings, *, secure: bool = False) -> AsyncIterator[Listener]:
     """Listen until the block ends."""
     app, state, connections = Answering(), ServerState(), Connections(settings)
-    config = uvicorn.Config(app, ws="none", log_config=None, access_log=False)
+    idle: Any = settings.idle_seconds
+    config = uvicorn.Config(app, ws="none", log_config=None, access_log=False, timeout_keep_alive=idle)
     config.load()
     context = None
     if secure:
@@ -83,7 +116,9 @@ async def listening(settings: Settings, *, secure: bool = False) -> AsyncIterato
         lambda: connections(config=config, server_state=state, app_state={}), "127.0.0.1", 0, ssl=context
     )
     try:
-        yield Listener(server.sockets[0].getsockname()[1], app, state, secure=secure)
+        listener = Listener(server.sockets[0].getsockname()[1], app, state, secure=secure)
+        connections.count = listener.count
+        yield listener
     finally:
         server.close()
         for connection in list(state.connections):
@@ -106,4 +141,4 @@ def run(settings: Settings, scenario: Coroutine[Any, Any, Any]) -> Any:
         return loop
 
     with asyncio.Runner(loop_factory=make) as runner:
-        return runner.run(asyncio.wait_for(scenario, 60))
+        return runner.run(asyncio.wait_for(scenario, PATIENCE))
