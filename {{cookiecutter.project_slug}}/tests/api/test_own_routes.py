@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
@@ -354,6 +355,27 @@ def test_below_a_prefix_the_same_is_open(settings: Settings, secret: str) -> Non
         assert statuses == {"/status": 200, "/docs": 200, "/models": 401, "/": 401}
         assert stranger.get("/below/below/status").status_code == 401
     assert visitor(outer, secret).get("/below/models").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["", "/pages"])
+@pytest.mark.parametrize("kind", ["mount", "frontend"])
+@pytest.mark.parametrize("up", ["..", "%2e%2e", ".%2E", "./..", "%2e/%2e%2e"])
+def test_what_is_open_does_not_open_what_lies_beside_it(
+    settings: Settings, tmp_path: Path, prefix: str, kind: str, up: str
+) -> None:
+    """Files are found by a path whose dots are resolved."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "open.txt").write_text("open")
+    (tmp_path / "secret.txt").write_text("secret")
+    app = create_app(settings.model_copy(update={"require_key": True}), public={f"{prefix}/files/*"})
+    if kind == "mount":
+        app.mount(prefix or "/", StaticFiles(directory=tmp_path))
+    else:
+        app.frontend(prefix or "/", directory=tmp_path)
+    stranger = visitor(app)
+    assert stranger.get(f"{prefix}/files/open.txt").text == "open"
+    assert stranger.get(f"{prefix}/files/{up}/secret.txt").status_code == 401
+    assert unquote(f"{prefix}/files/{up}/secret.txt") not in app.public, "a client may send it as it is"
 
 
 def test_refusals_are_counted_by_the_pattern_of_their_path(own: Own) -> None:

@@ -1,5 +1,6 @@
 """Who may call: nobody without a credential, unless the service is reached over loopback only."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cache, lru_cache
 from typing import Any
@@ -25,6 +26,10 @@ OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/openapi.json", "/s
 """All paths that strangers may read, beside those that the project opens; `/static` holds the assets of `/docs`."""
 ADMITTED = "auth.caller"
 """Where a request holds its caller, once that is known and counted. Only this module writes it."""
+DOTS = frozenset({".", ".."})
+"""Parts of a path that stand for a folder itself and for the one above it."""
+SEPARATOR = re.compile(r"[/\\]")
+"""What parts a path on any system."""
 POLICY_VIOLATION = 1008
 """The code by which a websocket is refused (RFC 6455, 7.4.1)."""
 FORWARDED = frozenset(
@@ -97,7 +102,8 @@ class Allowlist:
         self._prefixes = tuple(path.removesuffix("*") for path in paths if path.endswith("/*"))
 
     def __contains__(self, path: str) -> bool:
-        return path in self._paths or path.startswith(self._prefixes)
+        # What serves files resolves `..`, so a path with one may lead elsewhere than it begins.
+        return path in self._paths or (path.startswith(self._prefixes) and not DOTS & {*SEPARATOR.split(path)})
 
 
 class Guard:
