@@ -13,7 +13,7 @@ import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from package_name import connection
-from package_name.connection import MAX_HEADERS, Held
+from package_name.connection import MAX_HEADERS, MAX_PIPELINED, Held
 from package_name.settings import Settings
 
 from rig.habits import GONE, whole
@@ -279,6 +279,19 @@ def test_a_socket_that_is_closed_holds_nothing_that_the_client_has_yet_to_take()
     assert not connection._undelivered(Mock(get_extra_info=Mock(return_value=closed)))  # noqa: SLF001
 
 
+def test_only_a_body_that_is_usual_is_awaited(settings: Settings) -> None:
+    """The others have their place among the requests of the process already."""
+
+    async def scenario(listener: Listener) -> None:
+        reader, writer = await listener.connect()
+        writer.write(posted("/401", 1).replace(b"POST", b"GET"))
+        head, _ = await whole(reader)
+        assert b"connection: close\r\n" in head
+        writer.close()
+
+    run(settings, listened(settings, scenario))
+
+
 def test_a_small_body_is_not_awaited_for_long(settings: Settings, shorten: Shorten) -> None:
     shorten("SWEEP")
 
@@ -337,6 +350,35 @@ def test_a_body_after_an_answer_is_never_refused_in_a_second_one(settings: Setti
         writer.close()
 
     run(settings, listened(settings, scenario))
+
+
+GOT = b"GET /read HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        GOT + b"no request\r\n\r\n",
+        chunked("/read") + b"no chunk\r\n",
+        posted("/read", 1, "Connection: upgrade", "Upgrade: h2c") + b"x",
+        GOT * (MAX_PIPELINED + 4),
+    ],
+    ids=["request", "chunk", "upgrade", "flood"],
+)
+def test_nothing_is_refused_in_the_midst_of_the_answer_to_an_earlier_request(
+    settings: Settings, following: bytes, *, secure: bool
+) -> None:
+    async def scenario(listener: Listener) -> None:
+        reader, writer = await listener.connect()
+        writer.write(GOT.replace(b"/read", b"/begun"))
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(1) == WORDS[:1]
+        writer.write(following)
+        assert await rest(reader) == b""
+        listener.app.go.set()
+        writer.close()
+
+    run(settings, listened(settings, scenario, secure=secure))
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket"])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import Response
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 MAX_HEADERS = 100
 """Header fields of the largest request that is read."""
@@ -39,6 +40,9 @@ MOST_BESIDE = 8
 """Bytes that one byte of content may take on the wire: a chunk of one byte takes six."""
 CLOSE = (b"connection", b"close")
 """Header field of the last answer on a connection."""
+WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+"""Methods whose body is awaited before they are answered. A request of another has its place in the process already,
+which a client that sends no body would keep from others."""
 OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 """Header fields that announce one."""
 OF_A_CONNECTION = frozenset({b"connection", b"proxy-connection"})
@@ -133,6 +137,7 @@ class Connection(HttpToolsProtocol):
         self._answered = self._heard = 0.0
         self._stalled: float | None = None
         self._refusal: ServiceError | None = None
+        self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin; the client has said hello by TLS, and owes a request."""
@@ -182,6 +187,8 @@ class Connection(HttpToolsProtocol):
         self._awaited, self._since, self._received = "body", self.loop.time(), 0
         super().on_headers_complete()
         self.headers, self._fields_after = self._trailers, 0
+        if not self.pipeline:
+            self._answering = self.cycle
 
     def on_body(self, body: bytes) -> None:
         """Note how much of the body has come; so much more may come beside it."""
@@ -213,7 +220,8 @@ class Connection(HttpToolsProtocol):
     def _is_small(self) -> bool:
         """Tell whether the latest request has a small body, and sends it without an invitation."""
         size = next((int(value[:18]) for name, value in self.scope["headers"] if name == b"content-length"), None)
-        return size is not None and size <= HIGH_WATER_LIMIT and not self.expect_100_continue
+        is_small = size is not None and size <= HIGH_WATER_LIMIT and not self.expect_100_continue
+        return is_small and self.parser.get_method() in WITH_BODY
 
     def _release(self) -> None:
         """Let the answer go that waits for the rest of a small body."""
@@ -233,6 +241,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or end the connection if this was to be its last."""
+        if self.pipeline:
+            self._answering = self.pipeline[-1][0]
         super().on_response_complete()
         if self.transport.is_closing() and not self._lingering:
             self._end_soon()
@@ -290,10 +300,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, which are plain text
         """Answer what is not HTTP, or too much of it, with a problem, unless an answer has begun."""
-        if self._is_answering():
-            self.transport.abort()
-        else:
-            self.refuse(self._refusal or BadRequest("This is not a request in HTTP/1.1."))
+        self._refuse_or_abort(self._refusal or BadRequest("This is not a request in HTTP/1.1."))
 
     def _unsupported_upgrade_warning(self) -> None:
         """Refuse to speak another protocol.
@@ -306,7 +313,7 @@ class Connection(HttpToolsProtocol):
             self._make_last()
         else:
             self.cycle.disconnected = True
-            self.refuse(BadRequest("A request with a body cannot ask for another protocol by the header Upgrade."))
+            self._refuse_or_abort(BadRequest("A request with a body cannot ask for another protocol by Upgrade."))
 
     def end(self) -> None:
         """Close the connection; what was written is sent first."""
@@ -358,15 +365,20 @@ class Connection(HttpToolsProtocol):
 
     def _end_endless(self) -> None:
         """End the connection because chunk extensions or trailers go on and on; say so unless an answer has begun."""
-        if self.transport.is_closing():
-            return
+        if not self.transport.is_closing():
+            self._refuse_or_abort(self._too_much_beside())
+
+    def _refuse_or_abort(self, error: ServiceError) -> None:
+        """End the connection, with a problem unless that would stand in the midst of an answer."""
         if self._is_answering():
             self.transport.abort()
         else:
-            self.refuse(self._too_much_beside())
+            self.refuse(error)
 
     def _is_answering(self) -> bool:
-        return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        """Tell whether an answer has begun; it may be to an earlier request than the latest."""
+        cycle = self._answering
+        return cycle is not None and cycle.response_started and not cycle.response_complete
 
     def _too_large(self) -> ServiceError:
         size = self._limits.max_header_bytes

@@ -38,6 +38,7 @@ class Answering:
     """Answers with what the head says and the size of the body, but `/401` with that status before the body.
 
     `/wait` waits for the event `go`, and then answers without having read the body; so does `/long`, at length.
+    `/begun` begins its answer and waits for the event in its midst.
     """
 
     def __init__(self) -> None:
@@ -59,11 +60,15 @@ class Answering:
             words = bytes(LONG_BYTES)
         elif scope["path"][1:].isdecimal():
             status = int(scope["path"][1:])
-        else:
+        elif scope["path"] != "/begun":
             size = await self._read(receive)
             words = json.dumps([size, [name.decode() for name, _ in scope["headers"]]]).encode()
         headers = [(b"content-length", b"%d" % len(words))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
+        if scope["path"] == "/begun":
+            await send({"type": "http.response.body", "body": words[:1], "more_body": True})
+            await self.go.wait()
+            words = words[1:]
         await send({"type": "http.response.body", "body": words})
 
     async def _read(self, receive: Receive) -> int:
