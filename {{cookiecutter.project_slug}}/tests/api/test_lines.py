@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from package_name.api import envelope
+
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
 
@@ -14,7 +16,7 @@ def test_each_request_is_one_line_without_query_or_payload(
     serve: Serve, capsys: pytest.CaptureFixture[str], rows: list[list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checklist 26 and 43."""
-    monkeypatch.setattr("package_name.api.envelope.perf_counter", itertools.count(0, 0.25).__next__)
+    monkeypatch.setattr(envelope, "perf_counter", itertools.count(0, 0.25).__next__)
     with serve(log_format="json") as client:
         answer = client.post("/predict?s3cret=s3cret", json={"data": rows}, headers={"X-API-Key": "s3cret"})
         client.get("/nowhere?s3cret")
