@@ -116,6 +116,7 @@ def test_an_option_without_an_explanation_fails_the_build() -> None:
         list(described(silent))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("fault", ["[a](nowhere.md)", "```{command-lime}\n```"])
 def test_a_fault_in_a_page_fails_the_build(fault: str, clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     folder = shutil.copytree(clone, tmp_path / "clone")
@@ -184,6 +185,7 @@ def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "home", "template", "wine-quality"]
 
 
+@pytest.mark.full
 def test_a_release_as_described_is_pushed_with_its_tag(tmp_path: Path, project: Path, environ: dict[str, str]) -> None:
     release = next(block for block in blocks("live-with.md") if "git tag" in block)
     bump, commit, tag, push = release.splitlines()
@@ -201,6 +203,7 @@ def test_a_release_as_described_is_pushed_with_its_tag(tmp_path: Path, project: 
     assert f"v{version}" in run("git", "ls-remote", tmp_path / "origin", environ=shell).stdout
 
 
+@pytest.mark.full
 def test_generating_as_described_writes_the_project(clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     """At a terminal with the page's own answers, and at once; by the command, and by cookiecutter from a clone."""
     page = (ROOT / "docs" / "generate.md").read_text(encoding="utf-8")

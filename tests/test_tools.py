@@ -173,6 +173,7 @@ def test_every_other_time():
 """
 
 
+@pytest.mark.full
 def test_what_fails_every_other_time_is_counted_and_what_starts_nothing_can_be_left_out(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:

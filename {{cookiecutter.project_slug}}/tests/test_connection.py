@@ -122,7 +122,7 @@ def test_the_service_sends_clients_away_that_do_nothing_or_little_and_answers_ot
 
     for expected, answer in asyncio.run(scenario()):
         assert not answer or (expected and answer.startswith(expected)), answer
-    wait_for(lambda: is_answered(hasty), "an answer to a good client")
+    assert wait_for(lambda: is_answered(hasty), "an answer to a good client")
     assert "Traceback" not in hasty.log
 
 
@@ -186,7 +186,7 @@ def test_a_client_that_asks_and_takes_no_answer_is_sent_away(hasty: Service) -> 
                     secure.sendall(request * MAX_PIPELINED)
             while secure.recv(2**20):
                 pass
-    wait_for(lambda: is_answered(hasty), "an answer to a good client")
+    assert wait_for(lambda: is_answered(hasty), "an answer to a good client")
 
 
 def told(service: Service, content: bytes) -> bytes:
