@@ -38,10 +38,10 @@ demo: $(READY) ## Write the default project to build/, train it, serve it at htt
 quick: lint ## Check what can be checked without installing a generated project (a minute)
 	UV=$(UV) $(RUN)pytest $(SIDE_BY_SIDE) -m "not full and not slow"
 
-test: lint ## Check the code, and generated projects that are installed and run; CI runs this (half an hour)
+test: lint ## Check the code, and generated projects that are installed and run; CI runs this (20 minutes)
 	UV=$(UV) $(RUN)pytest $(SIDE_BY_SIDE) -m "not slow"
 
-test-all: lint ## Check everything, also what takes long or has to be fetched: the tests before a release (hours)
+test-all: lint ## Check everything, also what takes long or has to be fetched: the tests before a release (an hour)
 	UV=$(UV) $(LONG) $(RUN)pytest $(SIDE_BY_SIDE)
 
 bench: $(READY) ## Measure the generated service beside its limit, its origin and its peers (QUICK=1: without peers)
