@@ -170,6 +170,8 @@ def stop(worker: "subprocess.Popen[bytes]", bench: Bench) -> None:
         if not bench.is_locked():
             return
         worker.send_signal(signal.SIGCONT)
+        # Stopped again at once, it would get no further, and hold the lock for ever.
+        wait_for(lambda: not bench.is_locked(), "the lock to be free")
 
 
 def test_a_worker_that_comes_back_after_its_job_went_elsewhere_changes_nothing(bench: Bench, hold: Path) -> None:
