@@ -41,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with one trained version, the champion. Only for tests that do not change it."""
     root = tmp_path_factory.mktemp("trained")
     settings = Settings(models_dir=root / "models", data_dir=root / "var", _env_file=None)
-    train_now(settings, {}, "always", lambda _progress, _phase: None)
+    train_now(Model, settings, {}, "always", lambda _progress, _phase: None)
     return settings
 
 
@@ -72,13 +72,13 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def registry(settings: Settings) -> Registry:
     """An empty registry."""
-    return Registry(settings.models_dir, Model.name)
+    return Registry.of(Model, settings)
 
 
 @pytest.fixture
 def app(trained: Settings) -> Service:
     """The application with a trained model."""
-    return create_app(trained)
+    return create_app(Model, trained)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def serve(trained: Settings) -> Serve:
 
     @contextmanager
     def start(base_url: str = "https://127.0.0.1", **changes: Any) -> Iterator[TestClient]:
-        app = create_app(Settings(**(trained.model_dump() | changes), _env_file=None))
+        app = create_app(Model, Settings(**(trained.model_dump() | changes), _env_file=None))
         with TestClient(app, base_url=base_url, raise_server_exceptions=False) as client:
             yield client
 
@@ -143,7 +143,7 @@ def constant() -> Callable[..., Served]:
     interval = None if Model.labels else Interval(half_width=typical / 4, coverage=0.9, examples=99)
 
     def make(value: float | None = None) -> Served:
-        model: Any = Constant(expected if value is None else np.full_like(expected, value))
-        return Served("42", model, interval)
+        runtime: Any = Constant(expected if value is None else np.full_like(expected, value))
+        return Served(Model, "42", runtime, interval)
 
     return make

@@ -15,6 +15,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import pytest
@@ -95,14 +96,14 @@ def test_no_request_fails_while_versions_are_swapped(trained: Settings, tmp_path
 
 
 def test_the_line_it_prints_survives_quotes_of_any_kind(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = ['It\'s "fine" \\ $HOME `ls` é']
     example = SimpleNamespace(values=lambda: values)
-    monkeypatch.setattr(server, "Model", SimpleNamespace(Features=SimpleNamespace(example=lambda: example)))
+    model: Any = SimpleNamespace(Features=SimpleNamespace(example=lambda: example))
     certificate = tmp_path / "it's" / 'a "file".pem'
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server.announce(settings, listener, certificate)
+        server.announce(model, settings, listener, certificate)
     printed = re.search(r"^curl .*/predict$", capsys.readouterr().err, re.MULTILINE)
     assert printed is not None
     words = shlex.split(printed[0])

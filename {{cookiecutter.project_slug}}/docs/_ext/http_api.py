@@ -18,7 +18,8 @@ WIDTH = 90
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document, as `/openapi.json` serves it."""
-    found: dict[str, Any] = load("api.app").create_app(load("settings").Settings(_env_file=None)).openapi()
+    app = load("api.app").create_app(load("ml").Model, load("settings").Settings(_env_file=None))
+    found: dict[str, Any] = app.openapi()
     return found
 
 

@@ -19,8 +19,8 @@ PROMOTE = ("always", "better", "never")
 """Which new versions may serve, as in the settings."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def main(model: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one command for a model, named as `package.module:Class`, and return its exit code."""
     options = vars(parser().parse_args(arguments))
     # Loaded after the arguments are read, so that help, versions and mistakes are told at once.
     with loading():
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Through the environment, so that every process started from here has the same settings.
     os.environ.update({f"{PREFIX}{name.upper()}": str(value) for name, value in overrides.items() if value is not None})
     try:
-        command(Settings(), **options)
+        command(commands.Context(model, Settings()), **options)
     except ValidationError as error:
         return _fail(describe(error), MISUSE)
     except (UnicodeDecodeError, Unreadable) as error:

@@ -9,11 +9,12 @@ NEW_OBJECTS = 10_000
 
 with loading():
     from .api.app import create_app
+    from .ml import Model
     from .server import end_with_parent
     from .settings import Settings
 
     end_with_parent()
-    app = create_app(Settings())
+    app = create_app(Model, Settings())
 
 # Your own routes, mounts and websockets go here. They need a credential unless create_app is told: public={"/status"}.
 

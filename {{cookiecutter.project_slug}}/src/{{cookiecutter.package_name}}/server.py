@@ -24,7 +24,6 @@ from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionN
 from .keys import KeyStore
 from .loading import loading
 from .logs import PACKAGE
-from .ml import Model
 from .monitoring import DIRECTORY
 from .serving.champion import check_fit
 from .serving.registry import Registry
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .loop import Config
+    from .ml.base import SupervisedModel
 
 STOP_SECONDS = 15
 """How long the worker may take to stop before it is killed; its jobs survive that."""
@@ -49,8 +49,8 @@ class Refused(ServiceError):
     """The service cannot start as it is asked to; the detail says what to change."""
 
 
-def serve(settings: Settings, *, with_worker: bool) -> None:
-    """Serve until SIGTERM or SIGINT, then end requests in flight and the worker.
+def serve(model: "type[SupervisedModel]", settings: Settings, *, with_worker: bool) -> None:
+    """Serve a model until SIGTERM or SIGINT, then end requests in flight and the worker.
 
     Raises:
         Refused: the address cannot be listened on, or is public while there is no API key.
@@ -64,8 +64,8 @@ def serve(settings: Settings, *, with_worker: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)
         if with_worker:
-            train_first(settings)
-        announce(settings, listener, certificate)
+            train_first(model, settings)
+        announce(model, settings, listener, certificate)
         with worker_beside() if with_worker else nullcontext(_nobody_waits) as started:
             run_uvicorn(settings, listener, certificate, key, started)
 
@@ -137,13 +137,13 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
     return settings.tls_certfile, settings.tls_keyfile
 
 
-def lacks_model(settings: Settings) -> bool:
-    """Tell, and say why, whether there is no version that fits this service."""
-    registry = Registry(settings.models_dir, Model.name)
+def lacks_version(model: "type[SupervisedModel]", settings: Settings) -> bool:
+    """Tell, and say why, whether there is no version that fits the model."""
+    registry = Registry.of(model, settings)
     try:
         version = registry.champion()
         if version is not None:
-            check_fit(registry, version)
+            check_fit(model, registry, version)
             return False
         log.info("there is no model yet: training the first version")
     except (IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound) as error:
@@ -151,9 +151,9 @@ def lacks_model(settings: Settings) -> bool:
     return True
 
 
-def train_first(settings: Settings) -> None:
-    """Train a version if none fits this service, in a process of its own so that this one stays small."""
-    if not lacks_model(settings):
+def train_first(model: "type[SupervisedModel]", settings: Settings) -> None:
+    """Train a version if none fits the model, in a process of its own so that this one stays small."""
+    if not lacks_version(model, settings):
         return
     command = [sys.executable, "-m", PACKAGE, "train", "--promote", "always"]
     # In a process group of its own, because Ctrl-C is for this process, which then ends that one.
@@ -162,12 +162,12 @@ def train_first(settings: Settings) -> None:
         raise TrainingFailed("There is no model to serve, and the first training failed, as said above.")
 
 
-def announce(settings: Settings, listener: socket.socket, certificate: Path) -> None:
+def announce(model: "type[SupervisedModel]", settings: Settings, listener: socket.socket, certificate: Path) -> None:
     """Say where the service is and how to call it, in a line that works as pasted."""
     here = {"127.0.0.1": "localhost", "::1": "[::1]", "0.0.0.0": "localhost", "::": "localhost"}  # noqa: S104
     host = here.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     url = f"https://{host}:{listener.getsockname()[1]}"
-    body = json.dumps({"data": [Model.Features.example().values()]})
+    body = json.dumps({"data": [model.Features.example().values()]})
     trust = f" --cacert {shlex.quote(str(certificate.resolve()))}" if settings.tls_certfile is None else ""
     if settings.tls_client_ca_file is not None:
         trust += " --cert YOUR-CERTIFICATE.pem --key YOUR-CERTIFICATE.key"

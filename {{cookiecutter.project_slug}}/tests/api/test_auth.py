@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from package_name.api.app import Service, create_app
 from package_name.api.auth import require
 from package_name.keys import LOCAL, Caller, Key, KeyStore, Scope
+from package_name.ml import Model
 from package_name.settings import Settings
 
 OPEN = {"/health/live", "/health/ready", "/docs", "/openapi.json"}
@@ -26,7 +27,7 @@ def settings(trained: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def app(settings: Settings) -> Service:
     """The application with a trained model."""
-    return create_app(settings)
+    return create_app(Model, settings)
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_proxies_and_foreign_web_pages_on_this_machine_need_a_key(client: TestCl
 
 @pytest.mark.parametrize("change", [{"require_key": True}, {"host": "0.0.0.0"}, {"host": "192.0.2.1"}])  # noqa: S104
 def test_a_key_can_be_asked_for_on_loopback_too(trained: Settings, change: dict[str, Any]) -> None:
-    app = create_app(trained.model_copy(update=change))
+    app = create_app(Model, trained.model_copy(update=change))
     with TestClient(app, base_url="https://127.0.0.1") as client:
         assert client.get("/models").status_code == 401
 

@@ -15,6 +15,7 @@ from starlette.types import Message
 
 from package_name.api.app import Service, create_app
 from package_name.logs import JsonLine, TextLine
+from package_name.ml import Model
 from package_name.settings import Settings
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
@@ -103,7 +104,7 @@ def test_forwarded_headers_are_believed_from_the_proxies_of_the_settings_alone(
     forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
     seen = []
     for proxies, client_address in (("10.0.0.0/8", "10.1.2.3"), ("10.0.0.0/8", "192.0.2.9"), ("", "10.1.2.3")):
-        app = create_app(Settings(trusted_proxies=proxies, log_format="json"))
+        app = create_app(Model, Settings(trusted_proxies=proxies, log_format="json"))
         with TestClient(app, base_url="http://127.0.0.1", client=(client_address, 5)) as client:
             hsts = "Strict-Transport-Security" in client.get("/health/live", headers=forwarded).headers
             assert client.get("/models", headers=forwarded).status_code == 401

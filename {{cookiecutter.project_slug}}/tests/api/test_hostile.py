@@ -20,7 +20,7 @@ FILE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="
 @pytest.fixture
 def client(settings: Settings, trained: Settings) -> Iterator[TestClient]:
     """A caller of a service that has jobs of its own."""
-    app = create_app(settings.model_copy(update={"models_dir": trained.models_dir}))
+    app = create_app(Model, settings.model_copy(update={"models_dir": trained.models_dir}))
     with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

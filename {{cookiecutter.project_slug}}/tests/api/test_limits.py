@@ -9,6 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from package_name.api.app import create_app
 from package_name.api.limits import SMALL_BYTES, Limits
+from package_name.ml import Model
 from package_name.settings import Settings
 
 LIMIT = 3
@@ -160,7 +161,7 @@ def test_a_busy_service_answers_a_problem(trained: Settings, request_of: tuple[s
         with TestClient(app, base_url="https://127.0.0.1") as client:
             return client.request(method, path, **body)
 
-    refused = answer(create_app(trained.model_copy(update={"max_concurrent_requests": 0})))
+    refused = answer(create_app(Model, trained.model_copy(update={"max_concurrent_requests": 0})))
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["type"].endswith("#overloaded")

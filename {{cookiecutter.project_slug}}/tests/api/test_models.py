@@ -18,7 +18,7 @@ def client(trained: Settings, tmp_path: Path) -> Iterator[TestClient]:
     shutil.copytree(trained.models_dir, tmp_path / "models")
     shutil.copytree(tmp_path / "models" / Model.name / "1", tmp_path / "models" / Model.name / "2")
     settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", refresh_seconds=0.01)
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         yield client
 
 

@@ -189,8 +189,8 @@ def test_other_callers_do_not_wait_for_a_big_request(
 ) -> None:
     """Checklist 8: it is computed in another thread than the one that reads requests."""
     version = constant()
-    spy: Any = Spy(version.model)
-    with instead(app, client, replace(version, model=spy)):
+    spy: Any = Spy(version.runtime)
+    with instead(app, client, replace(version, runtime=spy)):
         for count in (1, 1, 2_000):
             assert client.post("/predict", json={"data": rows * count}).status_code == 200
         assert client.post("/predict/csv", files={"file": ("rows.csv", table(*rows * 2_000))}).status_code == 200

@@ -10,6 +10,7 @@ from package_name.api.jobs import own_job
 from package_name.api.results import chosen, part_of
 from package_name.errors import RangeNotSatisfiable
 from package_name.jobs.job import Job
+from package_name.ml import Model
 from package_name.scoring.assemble import assemble_rejects
 from package_name.scoring.formats import Format
 from package_name.settings import Settings
@@ -75,7 +76,7 @@ def test_a_job_that_rejected_nothing_lists_nothing(settings: Settings) -> None:
         result={"formats": ["csv"]},
         error=None,
     )
-    app = create_app(settings)
+    app = create_app(Model, settings)
     app.dependency_overrides[own_job] = lambda: job
     with TestClient(app, base_url="https://127.0.0.1") as client:
         listed = client.get(f"/jobs/{job.id}/rejects")

@@ -16,6 +16,7 @@ from package_name.about import about
 from package_name.api import tracing
 from package_name.api.app import create_app
 from package_name.errors import BadInput
+from package_name.ml import Model
 from package_name.settings import Settings
 
 from rig.ports import hold_port, port_of
@@ -74,7 +75,7 @@ def _busy(monkeypatch: pytest.MonkeyPatch) -> None:
 def traced(trained: Settings, url: str, share: float = 1) -> Iterator[TestClient]:
     """Serve with traces; when the block ends, they have been sent."""
     settings = trained.model_copy(update={"otlp_url": url, "trace_share": share})
-    with TestClient(create_app(settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -124,4 +125,4 @@ def test_without_the_libraries_the_service_says_which_group_has_them(
 ) -> None:
     monkeypatch.setitem(sys.modules, f"{create_app.__module__.rpartition('.')[0]}.tracing", None)
     with pytest.raises(BadInput, match="the group telemetry"):
-        create_app(trained.model_copy(update={"otlp_url": "http://127.0.0.1:1"}))
+        create_app(Model, trained.model_copy(update={"otlp_url": "http://127.0.0.1:1"}))

@@ -39,7 +39,7 @@ class Bench:
     def __init__(self, settings: Settings, model: Path) -> None:
         self.settings = settings
         self.jobs = Jobs(settings)
-        self.registry = Registry(settings.models_dir, Model.name)
+        self.registry = Registry.of(Model, settings)
         self.workers: list[subprocess.Popen[bytes]] = []
         self.log = settings.data_dir.parent / "log"
         self.connections = settings.data_dir.parent / "connections"

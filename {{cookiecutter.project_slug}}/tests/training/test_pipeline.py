@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from package_name.__main__ import main
 from package_name.about import about
-from package_name.cli import main
 from package_name.ml import Model, pipeline
 from package_name.settings import PREFIX, Settings
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.encoders import jsonable_encoder
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic.json_schema import models_json_schema
@@ -20,7 +20,7 @@ from ..errors import BadInput, BadRequest, HeadTooLarge, RequestTimeout, Service
 from ..jobs.store import Jobs
 from ..keys import KeyStore
 from ..logs import AccessLog
-from ..ml import Model
+from ..ml.base import SupervisedModel
 from ..monitoring.drift import Tallies
 from ..monitoring.metrics import Metrics
 from ..serving.cache import answer_cache
@@ -30,7 +30,7 @@ from ..serving.prediction import Predictor
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
-from . import auth, batches, docs, health, jobs, metrics, models, predict, problems, results, traffic
+from . import auth, batches, docs, health, jobs, metrics, models, predict, problems, results, traffic, training
 from .compression import Compression
 from .dependencies import Services
 from .direct import Shortcut
@@ -58,8 +58,13 @@ GUARDED = {str(status): answer for status, answer in problems.documented(*auth.E
 """What every operation may answer that asks who calls."""
 
 
-ROUTERS = tuple(one.router for one in (health, jobs, batches, results, models, traffic, metrics, docs))
-"""All routers. Probes are answered before the others are looked at, and so before FastAPI prepares those."""
+def routers(model: type[SupervisedModel]) -> list[APIRouter]:
+    """Return all routers.
+
+    Probes are answered before the others are looked at, and so before FastAPI prepares those.
+    """
+    others = [one.router for one in (jobs, batches, results, models, traffic, metrics, docs)]
+    return [health.router, training.router(model), *others]
 
 
 class Service(FastAPI):
@@ -85,7 +90,7 @@ class Service(FastAPI):
 
     def _describe(self, document: dict[str, Any]) -> None:
         """Complete the document that FastAPI has made of the routes."""
-        document["components"]["schemas"] |= _components(self.services.settings)
+        document["components"]["schemas"] |= _components(self.services)
         document["components"]["securitySchemes"] = jsonable_encoder(
             {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
         )
@@ -109,8 +114,8 @@ class Service(FastAPI):
         }
 
 
-def create_app(settings: Settings, public: Iterable[str] = ()) -> Service:
-    """Return the service as these settings describe it.
+def create_app(model: type[SupervisedModel], settings: Settings, public: Iterable[str] = ()) -> Service:
+    """Return the service of a model as these settings describe it.
 
     Every path needs a credential, also those of routes, mounts and websockets that are added to it. `public` names
     paths that need none: `/status` is that path alone, `/files/*` stands for all below `/files`.
@@ -119,12 +124,14 @@ def create_app(settings: Settings, public: Iterable[str] = ()) -> Service:
         ValueError: one of `public` is no path.
 
     """
-    registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
-    champion = Champion(registry, settings.max_model_bytes, Tallies(settings.data_dir / "drift", settings.drift_days))
+    registry = Registry.of(model, settings)
+    tallies = Tallies(settings.data_dir / "drift", settings.drift_days)
+    champion = Champion(model, registry, settings.max_model_bytes, tallies)
     measured = Metrics(champion.drift)
     shadow = Shadow(measured)
     predictor = Predictor(champion, shadow, measured)
     services = Services(
+        model=model,
         settings=settings,
         registry=registry,
         champion=champion,
@@ -167,8 +174,8 @@ def create_app(settings: Settings, public: Iterable[str] = ()) -> Service:
     )
     _wrap(app, settings, services.metrics)
     problems.install(app)
-    predict.install(app, settings.max_rows)
-    for router in ROUTERS:
+    predict.install(app, model, settings.max_rows)
+    for router in routers(model):
         app.include_router(router)
     docs.install(app)
     app.public = auth.Allowlist([*auth.OPEN, *public])
@@ -279,11 +286,12 @@ async def _measure(services: Services) -> None:
         await asyncio.sleep(MEASURE_SECONDS)
 
 
-def _components(settings: Settings) -> dict[str, Any]:
+def _components(services: Services) -> dict[str, Any]:
     """Return the JSON Schemas of what the endpoints read themselves and of the problems that a handler writes."""
+    model, max_rows = services.model, services.settings.max_rows
     models: list[Any] = [
-        (predict_request(settings.max_rows), "validation"),
-        (Model.Hyperparameters, "validation"),
+        (predict_request(model.Features, max_rows), "validation"),
+        (model.Hyperparameters, "validation"),
         (batches.Source, "validation"),
         (problems.Problem, "serialization"),
     ]
