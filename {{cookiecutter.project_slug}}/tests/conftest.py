@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import Service, create_app
+from package_name.api.app import Application
 from package_name.ml import Model
 from package_name.ml.base import Interval
 from package_name.serving.champion import Served
@@ -22,6 +22,7 @@ from package_name.serving.registry import Registry
 from package_name.settings import Settings
 from package_name.training.foreground import train_now
 
+from rig.app import create_app
 from rig.cluster import Cluster, speaking_dask
 from rig.database import speaking_postgresql
 from rig.names import PREFIX
@@ -77,13 +78,13 @@ def registry(settings: Settings) -> Registry:
 
 
 @pytest.fixture
-def app(trained: Settings) -> Service:
+def app(trained: Settings) -> Application:
     """The application with a trained model."""
     return create_app(Model, trained)
 
 
 @pytest.fixture
-def client(app: Service) -> Iterator[TestClient]:
+def client(app: Application) -> Iterator[TestClient]:
     """A caller on the same machine."""
     with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client

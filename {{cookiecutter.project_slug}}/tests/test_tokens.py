@@ -13,7 +13,6 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from package_name import tokens
-from package_name.api.app import create_app
 from package_name.errors import IssuerUnavailable, NotAuthenticated
 from package_name.keys import Caller
 from package_name.ml import Model
@@ -21,6 +20,7 @@ from package_name.server import Refused, check_access
 from package_name.settings import Settings
 from package_name.tokens import Issuer
 
+from rig.app import create_app
 from rig.issuer import RSA, Server, issuing, public, raw
 
 AUDIENCE = "the-service"

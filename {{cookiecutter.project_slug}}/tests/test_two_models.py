@@ -11,12 +11,12 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.ml.base import SupervisedModel
 from package_name.settings import Settings
 from package_name.training.foreground import train_now
 
+from rig.app import create_app
 from rig.eager import EAGER_TRAINING
 from rig.names import PREFIX
 from rig.service import wait_for

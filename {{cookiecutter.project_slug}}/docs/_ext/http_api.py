@@ -18,8 +18,7 @@ WIDTH = 90
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document, as `/openapi.json` serves it."""
-    app = load("api.app").create_app(load("ml").Model, load("settings").Settings(_env_file=None))
-    found: dict[str, Any] = app.openapi()
+    found: dict[str, Any] = load("main").app.openapi()
     return found
 
 

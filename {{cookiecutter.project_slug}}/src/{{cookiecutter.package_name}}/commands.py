@@ -282,9 +282,7 @@ def revoke_key(context: Context, *, key_id: str) -> None:
 
 def openapi(context: Context) -> None:
     """Print the OpenAPI document."""
-    from .api.app import create_app
-
-    _print(create_app(context.model, context.settings).openapi())
+    _print(resolve_name(f"{context.settings.package}.main:app").openapi())
 
 
 def _keys(settings: "Settings") -> "KeyStore":

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import resource
 import shlex
@@ -214,22 +213,6 @@ def run(
     with TemporaryDirectory(prefix="metrics-", dir=settings.data_dir.resolve()) as shared:
         os.environ[DIRECTORY] = shared
         Supervisor(config, [listener], started).run()
-
-
-def end_with_parent() -> None:
-    """Stop this process, if it is one of several that serve, when the one that started it has died.
-
-    Nobody would stop it otherwise, and it would keep the address from the next start.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

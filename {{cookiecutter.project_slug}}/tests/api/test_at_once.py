@@ -13,7 +13,7 @@ import pytest
 from anyio import to_thread
 from numpy.typing import NDArray
 
-from package_name.api.app import Service
+from package_name.api.app import Application
 from package_name.ml import Model
 from package_name.ml.rowwise import is_rowwise
 from package_name.serving import microbatch
@@ -51,7 +51,7 @@ def bodies() -> list[str]:
     return [json.dumps({"data": [[value, *EXAMPLE[1:]]]}) for value in values]
 
 
-def test_one_caller_whose_rows_overflow_is_counted_once(app: Service) -> None:
+def test_one_caller_whose_rows_overflow_is_counted_once(app: Application) -> None:
     """Checklist 2."""
     app.services.champion.refresh()
     before = app.services.champion.served
@@ -80,7 +80,7 @@ def test_one_caller_whose_rows_overflow_is_counted_once(app: Service) -> None:
     assert counted.samples[0].value == len(faults)
 
 
-def test_callers_at_once_are_answered_as_if_each_were_alone(app: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_at_once_are_answered_as_if_each_were_alone(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     champion = app.services.champion
     champion.refresh()
     assert champion.served is not None
@@ -105,7 +105,7 @@ def test_callers_at_once_are_answered_as_if_each_were_alone(app: Service, monkey
         assert runtime.calls < CALLERS / 3
 
 
-def test_a_version_that_takes_its_time_holds_nobody_else_up(app: Service) -> None:
+def test_a_version_that_takes_its_time_holds_nobody_else_up(app: Application) -> None:
     app.services.champion.refresh()
     before = app.services.champion.served
     assert before is not None
@@ -133,7 +133,7 @@ def test_a_version_that_takes_its_time_holds_nobody_else_up(app: Service) -> Non
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_large_work_does_not_wait_for_what_waits_for_the_database(
-    app: Service, table: Callable[..., str], kind: str
+    app: Application, table: Callable[..., str], kind: str
 ) -> None:
     """Checklist 39."""
     app.services.champion.refresh()

@@ -12,13 +12,13 @@ from fastapi.testclient import TestClient
 
 from package_name import storage as storage_module
 from package_name.api import batches
-from package_name.api.app import create_app
 from package_name.jobs.store import Jobs
 from package_name.keys import KeyStore, Scope
 from package_name.ml import Model
 from package_name.settings import Settings
 from package_name.storage import Storage
 
+from rig.app import create_app
 from rig.service import serving, wait_for
 
 Table = Callable[..., str]

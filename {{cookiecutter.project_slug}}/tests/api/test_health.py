@@ -1,8 +1,9 @@
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 
 def test_a_service_with_a_model_is_alive_and_ready(client: TestClient) -> None:

@@ -7,11 +7,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from package_name.api.app import create_app
 from package_name.api.limits import SMALL_BYTES, Limits
 from package_name.api.problems import Problems
 from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 LIMIT = 3
 PROBLEMS = Problems("https://example.com")

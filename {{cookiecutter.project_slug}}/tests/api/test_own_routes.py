@@ -16,13 +16,15 @@ from starlette.routing import Route
 from starlette.testclient import WebSocketDenialResponse
 from starlette.types import Message
 
-from package_name.api.app import Service, create_app
+from package_name.api.app import Application
 from package_name.api.auth import require
 from package_name.api.quota import Charge
 from package_name.errors import NotAuthenticated
 from package_name.keys import Caller, KeyStore
 from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "BREW")
 PATHS = [
@@ -91,7 +93,7 @@ def extend(app: FastAPI, folder: Path) -> list[str]:
     return called
 
 
-Own = Callable[..., Service]
+Own = Callable[..., Application]
 
 
 @pytest.fixture
@@ -103,10 +105,10 @@ def settings(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Set
 @pytest.fixture(params=[None, "http://127.0.0.1:1"], ids=["shortcut", "traces"])
 def own(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Own]:
     """Make a service with one of everything, with and without traces: predictions take another way with them."""
-    made: list[Service] = []
+    made: list[Application] = []
     changes = {"otlp_url": request.param, "trace_share": 0.0, "require_key": True}
 
-    def make(**options: Any) -> Service:
+    def make(**options: Any) -> Application:
         app = create_app(Model, settings.model_copy(update=changes), **options)
         app.state.called = extend(app, tmp_path)
         made.append(app)

@@ -12,11 +12,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from package_name.api import quota
-from package_name.api.app import create_app
 from package_name.keys import KeyStore
 from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.app import create_app
 from rig.ports import hold_port, port_of
 from rig.service import wait_for
 

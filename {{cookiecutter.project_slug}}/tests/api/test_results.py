@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.api.jobs import own_job
 from package_name.api.results import chosen, part_of
 from package_name.errors import RangeNotSatisfiable
@@ -15,6 +14,8 @@ from package_name.scoring.assemble import assemble_rejects
 from package_name.scoring.formats import Format
 from package_name.settings import Settings
 from package_name.storage import Storage
+
+from rig.app import create_app
 
 
 @pytest.mark.parametrize(

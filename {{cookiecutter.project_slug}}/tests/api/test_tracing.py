@@ -13,11 +13,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from package_name.api import tracing
-from package_name.api.app import create_app
 from package_name.errors import BadInput
 from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.app import create_app
+from rig.names import PACKAGE
 from rig.ports import hold_port, port_of
 
 CALLER = "0af7651916cd43dd8448eb211c80319c"
@@ -122,6 +123,6 @@ def test_a_collector_that_is_away_costs_no_answer(trained: Settings, monkeypatch
 def test_without_the_libraries_the_service_says_which_group_has_them(
     trained: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, f"{create_app.__module__.rpartition('.')[0]}.tracing", None)
+    monkeypatch.setitem(sys.modules, f"{PACKAGE}.api.tracing", None)
     with pytest.raises(BadInput, match="the group telemetry"):
         create_app(Model, trained.model_copy(update={"otlp_url": "http://127.0.0.1:1"}))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.app import create_app
 from rig.service import wait_for
 
 

@@ -14,7 +14,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from package_name.__main__ import main
-from package_name.api.app import create_app
 from package_name.errors import (
     IncompatibleModelVersion,
     InvalidModelVersion,
@@ -27,6 +26,7 @@ from package_name.serving.registry import Registry
 from package_name.settings import Settings
 from package_name.training.foreground import train_now
 
+from rig.app import create_app
 from rig.names import PREFIX
 
 

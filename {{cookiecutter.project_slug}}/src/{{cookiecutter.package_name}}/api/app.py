@@ -1,7 +1,10 @@
 """The application factory: settings in, ASGI application out."""
 
 import asyncio
+import gc
+import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -28,11 +31,11 @@ from ..serving.prediction import Predictor
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
-from . import auth, batches, docs, health, jobs, metrics, models, predict, problems, results, traffic, training
+from . import auth, batches, docs, health, metrics, problems
 from .compression import Compression
 from .dependencies import Services
-from .direct import Shortcut
-from .drain import Drain
+from .direct import Routes, Shortcut, direct_routes
+from .drain import Drain, end_with_parent
 from .envelope import Envelope
 from .limits import Limits
 from .schemas import predict_request
@@ -49,6 +52,11 @@ LARGE_AT_ONCE = 2
 MEASURE_SECONDS = 10.0
 """Time between two looks at what this process uses, in seconds."""
 
+REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+"""A reference to a schema, in JSON."""
+NEW_OBJECTS = 10_000
+"""More objects than before after which Python looks for garbage. A large request makes as many, and leaves none."""
+
 log = logging.getLogger(__name__)
 
 
@@ -56,16 +64,7 @@ GUARDED = {str(status): answer for status, answer in problems.documented(*auth.E
 """What every operation may answer that asks who calls."""
 
 
-def routers(model: type[SupervisedModel]) -> list[APIRouter]:
-    """Return all routers.
-
-    Probes are answered before the others are looked at, and so before FastAPI prepares those.
-    """
-    others = [one.router for one in (jobs, batches, results, models, traffic, metrics, docs)]
-    return [health.router, training.router(model), *others]
-
-
-class Service(FastAPI):
+class Application(FastAPI):
     """An application whose OpenAPI document also holds the models that are read and written beside FastAPI."""
 
     services: Services
@@ -78,6 +77,20 @@ class Service(FastAPI):
     """What writes a line for each request, if anything does."""
     _described: dict[str, Any] | None = None
 
+    def __init__(self, **options: Any) -> None:
+        """Take FastAPI's options."""
+        super().__init__(**options)
+        self.direct: Routes = {}
+        """Routes that are answered directly."""
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Include a router as FastAPI does; its direct routes are answered directly if nothing stands before them."""
+        taken = {getattr(route, "path", None) for route in self.router.routes}
+        super().include_router(router, **options)
+        if not (options.get("dependencies") or router.dependencies or self.router.dependencies):
+            found = direct_routes(router.routes, options.get("prefix", ""))
+            self.direct |= {key: route for key, route in found.items() if key[1] not in taken}
+
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made anew when routes have been added."""
         made = super().openapi()
@@ -88,7 +101,7 @@ class Service(FastAPI):
 
     def _describe(self, document: dict[str, Any]) -> None:
         """Complete the document that FastAPI has made of the routes."""
-        document["components"]["schemas"] |= _components(self.services)
+        document["components"]["schemas"] |= _referred(document["paths"], _components(self.services))
         document["components"]["securitySchemes"] = jsonable_encoder(
             {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
         )
@@ -112,11 +125,8 @@ class Service(FastAPI):
         }
 
 
-def create_app(model: type[SupervisedModel], settings: Settings, public: Iterable[str] = ()) -> Service:
-    """Return the service of a model as these settings describe it.
-
-    Every path needs a credential, also those of routes, mounts and websockets that are added to it. `public` names
-    paths that need none: `/status` is that path alone, `/files/*` stands for all below `/files`.
+def create_app(model: type[SupervisedModel], settings: Settings, public: Iterable[str] = ()) -> Application:
+    """Return the application of a service, with what all have and no more; see `Service.create_app`.
 
     Raises:
         ValueError: one of `public` is no path.
@@ -149,7 +159,7 @@ def create_app(model: type[SupervisedModel], settings: Settings, public: Iterabl
     traces, telemetry = _traces(settings)
     about = settings.about
     told = problems.Problems(about.documentation)
-    app = Service(
+    app = Application(
         title=about.name,
         summary=about.description,
         version=about.version,
@@ -165,7 +175,7 @@ def create_app(model: type[SupervisedModel], settings: Settings, public: Iterabl
     app.services = services
     app.traces = traces
     if traces is None:  # FastAPI tells a trace the route where its router finds it
-        app.add_middleware(Shortcut, application=app)
+        app.add_middleware(Shortcut, routes=app.direct)
     app.add_middleware(
         Limits,
         max_requests=settings.max_concurrent_requests,
@@ -175,8 +185,7 @@ def create_app(model: type[SupervisedModel], settings: Settings, public: Iterabl
     )
     _wrap(app, settings, services.metrics)
     problems.install(app, told)
-    predict.install(app, model, settings.max_rows)
-    for router in routers(model):
+    for router in (health.router, metrics.router, docs.router):  # probes first, before FastAPI prepares the others
         app.include_router(router)
     docs.install(app)
     app.public = auth.Allowlist([*auth.OPEN, *public])
@@ -214,7 +223,7 @@ def _quotas(settings: Settings, measured: Metrics) -> "Quotas | None":
     return Quotas(settings, measured.uncounted.inc)
 
 
-def _wrap(app: Service, settings: Settings, metrics: Metrics) -> None:
+def _wrap(app: Application, settings: Settings, metrics: Metrics) -> None:
     """Put around the application what concerns every answer; the last added is the outermost."""
     app.add_middleware(Compression, over_bytes=settings.compress_over_bytes)
     if settings.cors_origins:
@@ -249,8 +258,10 @@ def _wrap(app: Service, settings: Settings, metrics: Metrics) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: Service) -> AsyncIterator[None]:
+async def _lifespan(app: Application) -> AsyncIterator[None]:
     """Load the champion, then follow it for as long as the application runs."""
+    end_with_parent()
+    gc.set_threshold(NEW_OBJECTS)
     services = app.services
     services.drain.install()
     if not services.settings.needs_key:
@@ -285,6 +296,16 @@ async def _measure(services: Services) -> None:
     while True:
         services.metrics.process(services.champion.served.version if services.champion.served else None)
         await asyncio.sleep(MEASURE_SECONDS)
+
+
+def _referred(paths: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return those of some schemas that paths, or other such schemas, refer to."""
+    found: dict[str, Any] = {}
+    waiting = set(REFERENCE.findall(json.dumps(paths)))
+    while names := waiting & schemas.keys() - found.keys():
+        found |= {name: schemas[name] for name in names}
+        waiting = set(REFERENCE.findall(json.dumps([schemas[name] for name in names])))
+    return {name: schema for name, schema in schemas.items() if name in found}
 
 
 def _components(services: Services) -> dict[str, Any]:

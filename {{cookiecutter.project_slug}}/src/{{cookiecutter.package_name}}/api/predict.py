@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from numpy.typing import NDArray
 from pydantic_core import to_json
 from starlette.datastructures import UploadFile
@@ -68,14 +68,16 @@ Matrix = NDArray[Any]
 Write = Callable[[dict[str, Any]], Response]
 
 
-def install(app: FastAPI, model: type[SupervisedModel], max_rows: int) -> None:
-    """Add the routes that predict with a model, at most `max_rows` at once. To be called before others are.
+def router(model: type[SupervisedModel], max_rows: int) -> APIRouter:
+    """Return the router of what predicts with a model, at most `max_rows` rows at once.
 
-    Most requests are for the first, so the router finds it first, and it is answered directly.
+    Most requests are for the first of its routes, which is answered directly.
     """
-    features, response_model = model.Features, prediction.prediction_of(model)
+    features = model.Features
     request_model = predict_request(features, max_rows)
     locate = partial(place_of_row_value, features.names())
+    same = {"response_model": prediction.prediction_of(model), **SAME}
+    predictions = APIRouter()
 
     async def predict(request: Request) -> Response:
         """Predict each row. Callers that accept `application/x-ndjson` get a line for each."""
@@ -98,10 +100,10 @@ def install(app: FastAPI, model: type[SupervisedModel], max_rows: int) -> None:
 
         return await answer(request, version, read, len(content))
 
-    same = {"response_model": response_model, **SAME}
     body = described(request_model, predict_examples(features))
-    app.router.add_api_route("/predict", predict, openapi_extra=body, route_class_override=DirectRoute, **same)
-    app.router.add_api_route("/predict/csv", predict_csv, openapi_extra=UPLOAD, **same)
+    predictions.add_api_route("/predict", predict, openapi_extra=body, route_class_override=DirectRoute, **same)
+    predictions.add_api_route("/predict/csv", predict_csv, openapi_extra=UPLOAD, **same)
+    return predictions
 
 
 async def answer(request: Request, version: Served, read: Callable[[], Matrix], size: int) -> Response:
