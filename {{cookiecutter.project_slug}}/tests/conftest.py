@@ -14,16 +14,18 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import Service, create_app
+from package_name.api.app import Application
 from package_name.ml import Model
 from package_name.ml.base import Interval
 from package_name.serving.champion import Served
 from package_name.serving.registry import Registry
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.training.foreground import train_now
 
+from rig.app import create_app
 from rig.cluster import Cluster, speaking_dask
 from rig.database import speaking_postgresql
+from rig.names import PREFIX
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with one trained version, the champion. Only for tests that do not change it."""
     root = tmp_path_factory.mktemp("trained")
     settings = Settings(models_dir=root / "models", data_dir=root / "var", _env_file=None)
-    train_now(settings, {}, "always", lambda _progress, _phase: None)
+    train_now(Model, settings, {}, "always", lambda _progress, _phase: None)
     return settings
 
 
@@ -72,17 +74,17 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def registry(settings: Settings) -> Registry:
     """An empty registry."""
-    return Registry(settings.models_dir, Model.name)
+    return Registry.of(Model, settings)
 
 
 @pytest.fixture
-def app(trained: Settings) -> Service:
+def app(trained: Settings) -> Application:
     """The application with a trained model."""
-    return create_app(trained)
+    return create_app(Model, trained)
 
 
 @pytest.fixture
-def client(app: Service) -> Iterator[TestClient]:
+def client(app: Application) -> Iterator[TestClient]:
     """A caller on the same machine."""
     with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
@@ -97,7 +99,7 @@ def serve(trained: Settings) -> Serve:
 
     @contextmanager
     def start(base_url: str = "https://127.0.0.1", **changes: Any) -> Iterator[TestClient]:
-        app = create_app(Settings(**(trained.model_dump() | changes), _env_file=None))
+        app = create_app(Model, Settings(**(trained.model_dump() | changes), _env_file=None))
         with TestClient(app, base_url=base_url, raise_server_exceptions=False) as client:
             yield client
 
@@ -143,7 +145,7 @@ def constant() -> Callable[..., Served]:
     interval = None if Model.labels else Interval(half_width=typical / 4, coverage=0.9, examples=99)
 
     def make(value: float | None = None) -> Served:
-        model: Any = Constant(expected if value is None else np.full_like(expected, value))
-        return Served("42", model, interval)
+        runtime: Any = Constant(expected if value is None else np.full_like(expected, value))
+        return Served(Model, "42", runtime, interval)
 
     return make

@@ -12,11 +12,13 @@ from pydantic import BaseModel
 
 import package_name
 from package_name import __version__
-from package_name.cli import main
+from package_name.__main__ import main
 from package_name.commands import read_hyperparameters
 from package_name.ml import Model
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.storage import Storage
+
+from rig.names import PREFIX
 
 Table = Callable[..., str]
 
@@ -94,8 +96,8 @@ def test_drift_is_printed_explained_and_drawn(
     from package_name.serving.registry import Registry
 
     X = Model.Features.matrix(rows * 1500)
-    reference = Registry(trained.models_dir, Model.name).manifest("1").reference
-    watch = Tallies(tmp_path / "var" / "drift", 7).watch("1", reference)
+    reference = Registry.of(Model, trained).manifest("1").reference
+    watch = Tallies(tmp_path / "var" / "drift", 7).watch(Model.Features, "1", reference)
     watch.see(X, np.zeros(len(X)))
     watch.flush()
     assert main(["drift", "--plot", str(tmp_path / "drift.png")]) == 0
@@ -131,8 +133,8 @@ def test_a_hyperparameter_may_be_a_text_as_it_is_or_in_json(monkeypatch: pytest.
         degree: int = 1
 
     monkeypatch.setattr(Model, "Hyperparameters", Hyperparameters)
-    assert read_hyperparameters(["kernel=rbf", "degree=3"]) == {"kernel": "rbf", "degree": 3}
-    assert read_hyperparameters(['kernel="rbf"']) == {"kernel": "rbf"}
+    assert read_hyperparameters(Model, ["kernel=rbf", "degree=3"]) == {"kernel": "rbf", "degree": 3}
+    assert read_hyperparameters(Model, ['kernel="rbf"']) == {"kernel": "rbf"}
 
 
 @pytest.mark.usefixtures("trained")

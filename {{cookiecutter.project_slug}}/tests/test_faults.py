@@ -133,7 +133,7 @@ def test_a_damaged_model_is_refused_before_it_is_parsed_and_the_last_one_serves(
     shutil.copytree(registry.directory / "1", registry.directory / "2")
     model = registry.directory / "2" / "model.onnx"
     content = model.read_bytes()
-    held = champion.Champion(registry, len(content))
+    held = champion.Champion(Model, registry, len(content))
     held.refresh()
     registry.promote("2")
     limit = len(content) - (damage == "oversized")
@@ -152,9 +152,9 @@ def test_a_damaged_model_is_refused_before_it_is_parsed_and_the_last_one_serves(
         patched.setattr(champion, "open_model", parse)
         held.refresh() if damage != "oversized" else None
         with pytest.raises(InvalidModelVersion):
-            champion.load(registry, "2", limit)
+            champion.load(Model, registry, "2", limit)
         with pytest.raises(InvalidModelVersion):
-            champion.promote(registry, "2", limit)
+            champion.promote(Model, registry, "2", limit)
     assert held.served is not None
     assert held.served.version == "1"
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import package_name
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
+
+from rig.names import PREFIX
 
 PACKAGE = Path(package_name.__file__).parent
 HEAVY = {
@@ -35,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "serving": {"ml", "monitoring", "durable", "errors", "settings"},
     "scoring": {"ml", "serving", "cluster", "errors", "settings", "storage"},
     "training": {"ml", "serving", "about", "cluster", "errors", "settings"},
-    "jobs": {"monitoring", "scoring", "training", "durable", "errors", "logs", "settings", "storage"},
+    "jobs": {"ml", "monitoring", "scoring", "serving", "training", "durable", "errors", "logs", "settings", "storage"},
     "api": {"jobs", "ml", "monitoring", "scoring", "serving", "about", "errors", "keys", "logs", "settings", "storage"}
     | {"__version__", "tokens", "values"},
 }
@@ -81,7 +83,7 @@ def test_predicting_leaves_nothing_in_the_home_directory(trained: Settings, tmp_
         "from package_name.serving.champion import load\n"
         "from package_name.serving.registry import Registry\n"
         "from package_name.settings import Settings\n"
-        "load(Registry(Settings().models_dir, Model.name), '1', 10**9)\n"
+        "load(Model, Registry.of(Model, Settings()), '1', 10**9)\n"
     )
     home = tmp_path / "home"
     home.mkdir()
@@ -92,7 +94,7 @@ def test_predicting_leaves_nothing_in_the_home_directory(trained: Settings, tmp_
 
 @pytest.mark.parametrize("arguments", [["--version"], ["keys", "list"], ["serve", "--help"]])
 def test_small_commands_load_neither_the_model_nor_numpy(arguments: list[str]) -> None:
-    program = f"from {PACKAGE.name}.cli import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass\n"
+    program = f"from {PACKAGE.name}.__main__ import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass\n"
     assert loaded_by(program) & {"numpy", "onnxruntime", "fastapi", *HEAVY} == set()
 
 
@@ -124,6 +126,16 @@ def test_each_room_has_its_arrows() -> None:
 @pytest.mark.parametrize("module", BESIDE)
 def test_what_rooms_share_uses_none_of_them(module: str) -> None:
     assert imported_rooms(PACKAGE / f"{module}.py") & set(ARROWS) == set()
+
+
+def test_the_model_is_passed_to_whatever_works_with_it() -> None:
+    """Only the application and the command name it, so that one process can hold several."""
+    named = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level and "Model" in {alias.name for alias in node.names}:
+                named.add(path.relative_to(PACKAGE).as_posix())
+    assert named == {"main.py"}
 
 
 def test_the_services_know_nothing_of_http() -> None:

@@ -15,15 +15,17 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import pytest
 
 from package_name import server, tls
 from package_name.ml import Model
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 
-from rig.service import PACKAGE, PATIENCE, ROW, serving, wait_for
+from rig.names import PACKAGE, PREFIX
+from rig.service import PATIENCE, ROW, serving, wait_for
 
 
 def test_the_whole_way_train_serve_predict_retrain_and_roll_back(tmp_path: Path) -> None:
@@ -53,16 +55,16 @@ def test_the_worker_is_started_when_requests_are_answered_and_not_at_all_if_none
 ) -> None:
     ran = threading.Event()
 
-    def run(stopping: threading.Event) -> int:
+    def run(_package: str, stopping: threading.Event) -> int:
         ran.set()
         stopping.wait(60)
         return 0
 
     monkeypatch.setattr(server, "_run_worker", run)
-    with server.worker_beside():
+    with server.worker_beside(PACKAGE):
         pass
     assert not ran.is_set()
-    with server.worker_beside() as started:
+    with server.worker_beside(PACKAGE) as started:
         assert not ran.is_set()
         started()
         assert ran.wait(60)
@@ -95,14 +97,14 @@ def test_no_request_fails_while_versions_are_swapped(trained: Settings, tmp_path
 
 
 def test_the_line_it_prints_survives_quotes_of_any_kind(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = ['It\'s "fine" \\ $HOME `ls` é']
     example = SimpleNamespace(values=lambda: values)
-    monkeypatch.setattr(server, "Model", SimpleNamespace(Features=SimpleNamespace(example=lambda: example)))
+    model: Any = SimpleNamespace(Features=SimpleNamespace(example=lambda: example))
     certificate = tmp_path / "it's" / 'a "file".pem'
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server.announce(settings, listener, certificate)
+        server.announce(model, settings, listener, certificate)
     printed = re.search(r"^curl .*/predict$", capsys.readouterr().err, re.MULTILINE)
     assert printed is not None
     words = shlex.split(printed[0])

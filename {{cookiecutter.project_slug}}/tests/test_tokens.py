@@ -13,13 +13,14 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from package_name import tokens
-from package_name.api.app import create_app
 from package_name.errors import IssuerUnavailable, NotAuthenticated
 from package_name.keys import Caller
+from package_name.ml import Model
 from package_name.server import Refused, check_access
 from package_name.settings import Settings
 from package_name.tokens import Issuer
 
+from rig.app import create_app
 from rig.issuer import RSA, Server, issuing, public, raw
 
 AUDIENCE = "the-service"
@@ -66,7 +67,7 @@ def caller(issuer: Issuer, *given: str) -> Caller:
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,7 @@ WIDTH = 90
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document, as `/openapi.json` serves it."""
-    found: dict[str, Any] = load("api.app").create_app(load("settings").Settings(_env_file=None)).openapi()
+    found: dict[str, Any] = deepcopy(load("main").app.openapi())
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import languages
 from measures import called, meaning, rounded
-from project import PACKAGE, ROOT, Undocumented, load
+from project import ABOUT, PACKAGE, ROOT, Undocumented, load
 from sphinx.locale import _ as tr
 from sphinx.util.i18n import format_date
 
@@ -101,10 +101,10 @@ def exported() -> Any:
     number, _ = champion()
     settings = load("settings").Settings()
     try:
-        version = load("serving.champion").load(registry(), number, settings.max_model_bytes)
+        version = load("serving.champion").load(load("ml").Model, registry(), number, settings.max_model_bytes)
     except load("errors").ServiceError as error:
         raise Undocumented(f"The model cannot be described. {error.detail}") from error
-    return version.model
+    return version.runtime
 
 
 @cache
@@ -128,7 +128,7 @@ def examples() -> Any:
 @cache
 def evaluation() -> Any:
     """Return the examples held back from the champion, by the same split, and what it computes for them."""
-    _, held_back = load("ml.examples").split(examples())
+    _, held_back = load("ml.examples").split(load("ml").Model, examples())
     return held_back, exported().compute(held_back.X)
 
 
@@ -293,7 +293,7 @@ def versions() -> str:
 
 def contact() -> str:
     """Say whom to ask, from `about.toml`."""
-    about = load("about").about()
+    about = ABOUT
     return facts(
         (tr("Owner"), about.author), (tr("Email"), f"<{about.email}>"), (tr("Repository"), f"<{about.repository}>")
     )

@@ -1,12 +1,17 @@
 """The way in from the command line: `python -m <package>`, or the installed command."""
 
+from collections.abc import Sequence
 
-def main() -> int:
+MODEL, SETTINGS = f"{__package__}.ml:Model", f"{__package__}.settings:Settings"
+"""What the commands work with: the class of the model, and that of the settings."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an interrupt while its libraries are loaded is no fault either."""
     try:
         from .cli import main as run
 
-        return run()
+        return run(MODEL, SETTINGS, arguments)
     except KeyboardInterrupt:
         return 130
 

@@ -6,47 +6,72 @@ import logging.config
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
 
-from .about import about
 from .errors import BadInput, ModelNotReady
 from .loading import loading
 
 if TYPE_CHECKING:
     from .keys import KeyStore, Scope
+    from .ml.base import SupervisedModel
     from .monitoring.drift import Drift
     from .serving.registry import Registry
     from .settings import Settings
 
 
-def serve(settings: "Settings", *, no_worker: bool) -> None:
+class Context:
+    """What a command works with. The model's module is imported when the model is first asked for."""
+
+    def __init__(self, model: str, settings: "Settings") -> None:
+        """Work with a model, named as `package.module:Class`."""
+        self._model = model
+        self.settings = settings
+        """How the service runs."""
+
+    @property
+    def model(self) -> "type[SupervisedModel]":
+        """The class of the model."""
+        found: type[SupervisedModel] = resolve_name(self._model)
+        return found
+
+    def registry(self) -> "Registry":
+        """Return the model's versions."""
+        from .serving.registry import Registry
+
+        return Registry.of(self.model, self.settings)
+
+
+def serve(context: Context, *, no_worker: bool) -> None:
     """Serve predictions over HTTPS."""
     with loading():
         from .logs import logging_config
         from .server import serve as run
 
-    logging.config.dictConfig(logging_config(settings))
-    run(settings, with_worker=not no_worker)
+    logging.config.dictConfig(logging_config(context.settings))
+    run(context.model, context.settings, with_worker=not no_worker)
 
 
-def worker(settings: "Settings", *, exit_with_parent: bool) -> None:
+def worker(context: Context, *, exit_with_parent: bool) -> None:
     """Run background jobs."""
     from .logs import logging_config
     from .worker import work
 
-    logging.config.dictConfig(logging_config(settings))
-    work(settings, exit_with_parent=exit_with_parent)
+    logging.config.dictConfig(logging_config(context.settings))
+    work(context.model, context.settings, exit_with_parent=exit_with_parent)
 
 
-def train(settings: "Settings", *, hyperparameters: list[str], first: bool) -> None:
+def train(context: Context, *, hyperparameters: list[str], first: bool) -> None:
     """Train a new version in the foreground."""
-    from .server import lacks_model
+    from .server import lacks_version
     from .training.foreground import train_now
 
-    if first and not lacks_model(settings):
+    model, settings = context.model, context.settings
+    if first and not lacks_version(model, settings):
         print("There is a version that serves.", file=sys.stderr)
         return
-    result = train_now(settings, read_hyperparameters(hyperparameters), "always" if first else None, _report)
+    chosen = read_hyperparameters(model, hyperparameters)
+    result = train_now(model, settings, chosen, "always" if first else None, _report)
     _print(result)
     promoted = "serves now" if result["promoted"] else "does not serve"
     print(f"Version {result['version']} {promoted}: {result['reason']}.", file=sys.stderr)
@@ -56,11 +81,9 @@ def _report(progress: float, phase: str) -> None:
     print(f"{progress:4.0%} {phase}", file=sys.stderr)
 
 
-def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
+def read_hyperparameters(model: "type[SupervisedModel]", pairs: Sequence[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs, each value in JSON or a text as it is; `BadInput` if the model does not take them."""
     from pydantic import ValidationError
-
-    from .ml import Model
 
     chosen = {}
     for pair in pairs:
@@ -72,40 +95,38 @@ def read_hyperparameters(pairs: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             chosen[name] = value
     try:
-        return Model.Hyperparameters(**chosen).model_dump(exclude_unset=True)
+        return model.Hyperparameters(**chosen).model_dump(exclude_unset=True)
     except ValidationError as error:
         raise BadInput("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from None
 
 
-def predict(settings: "Settings", *, file: Path | None) -> None:
+def predict(context: Context, *, file: Path | None) -> None:
     """Predict the rows of a CSV file with the champion."""
-    from .ml import Model
     from .serving import prediction
     from .serving.champion import load
 
-    registry = _registry(settings)
+    model, settings = context.model, context.settings
+    registry = context.registry()
     version = registry.champion()
     if version is None:
-        raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
+        raise ModelNotReady(f"There is no model yet. Train one: {context.settings.about.slug} train")
     content = sys.stdin.buffer.read() if file is None else _read(file)
-    rows = prediction.read_csv(content, settings.max_rows)
-    served = load(registry, version, settings.max_model_bytes)
-    answer = prediction.predict(served, Model.Features.matrix(rows))
+    rows = prediction.read_csv(model.Features, content, settings.max_rows)
+    served = load(model, registry, version, settings.max_model_bytes)
+    answer = prediction.predict(served, model.Features.matrix(rows))
     _print(prediction.members(served, answer.lists()))
 
 
-def example(_settings: "Settings", *, rows: int) -> None:
+def example(context: Context, *, rows: int) -> None:
     """Print the row that is given as an example, as often as is asked, as `predict` and `score` read it."""
     import csv
 
-    from .ml import Model
-
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(Model.Features.names())
-    writer.writerows(itertools.repeat(Model.Features.example().values(), rows))
+    writer.writerow(context.model.Features.names())
+    writer.writerows(itertools.repeat(context.model.Features.example().values(), rows))
 
 
-def score(settings: "Settings", *, source: str, target: str, overwrite: bool) -> None:
+def score(context: Context, *, source: str, target: str, overwrite: bool) -> None:
     """Score a file of any size."""
     from .bar import Bar
     from .scoring.foreground import place_of, rejects_of, score_now
@@ -114,7 +135,7 @@ def score(settings: "Settings", *, source: str, target: str, overwrite: bool) ->
         if place_of(name).is_taken():
             raise BadInput(f"{name} is there already. Choose another name, or say --overwrite.")
     with Bar(sys.stderr) as bar:
-        _print(score_now(settings, source, target, settings.cluster_url, bar.show))
+        _print(score_now(context.model, context.settings, source, target, bar.show))
 
 
 def _read(file: Path) -> bytes:
@@ -124,35 +145,35 @@ def _read(file: Path) -> bytes:
         raise BadInput(f"{file} cannot be read: {error.strerror}") from error
 
 
-def list_models(settings: "Settings") -> None:
+def list_models(context: Context) -> None:
     """List the versions."""
-    registry = _registry(settings)
+    registry = context.registry()
     traffic = registry.traffic()
     tried = {name: getattr(traffic, name) for name in ("canary", "share", "shadow") if getattr(traffic, name, None)}
     _print({"champion": traffic and traffic.version, **tried, "versions": registry.versions()})
 
 
-def show_model(settings: "Settings", *, version: str) -> None:
+def show_model(context: Context, *, version: str) -> None:
     """Show a version's record."""
-    _print(_registry(settings).manifest(version))
+    _print(context.registry().manifest(version))
 
 
-def promote_model(settings: "Settings", *, version: str) -> None:
+def promote_model(context: Context, *, version: str) -> None:
     """Make a version the one that serves."""
     from .serving import champion
 
-    champion.promote(_registry(settings), version, settings.max_model_bytes)
+    champion.promote(context.model, context.registry(), version, context.settings.max_model_bytes)
     print(f"Version {version} serves within seconds.", file=sys.stderr)
 
 
-def drift(settings: "Settings", *, version: str | None, days: int | None, plot: Path | None) -> None:
+def drift(context: Context, *, version: str | None, days: int | None, plot: Path | None) -> None:
     """Compare what was predicted with the training data."""
     from .monitoring.drift import Tallies
 
-    registry = _registry(settings)
+    registry, settings = context.registry(), context.settings
     version = version or registry.champion()
     if version is None:
-        raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
+        raise ModelNotReady(f"There is no model yet. Train one: {context.settings.about.slug} train")
     tallies = Tallies(settings.data_dir / "drift", settings.drift_days)
     found = tallies.drift(version, registry.manifest(version).reference, days)
     if plot is not None:
@@ -193,84 +214,75 @@ def _tell_drift(version: str, found: "Sequence[Drift]") -> None:
     print(f"Version {version}: {words}.", file=sys.stderr)
 
 
-def canary_model(settings: "Settings", *, version: str, share: float) -> None:
+def canary_model(context: Context, *, version: str, share: float) -> None:
     """Let a version answer a share of the requests."""
     from .serving import champion
 
     if not 0 <= share <= 1:
         raise BadInput("The share must be from 0 to 1, such as 0.05.")
-    champion.canary(_registry(settings), version, share, settings.max_model_bytes)
+    champion.canary(context.model, context.registry(), version, share, context.settings.max_model_bytes)
     print(f"Version {version} answers {share:.1%} of the requests within seconds.", file=sys.stderr)
 
 
-def shadow_model(settings: "Settings", *, version: str) -> None:
+def shadow_model(context: Context, *, version: str) -> None:
     """Compare a version with the one that answers."""
     from .serving import champion
 
-    champion.shadow(_registry(settings), version, settings.max_model_bytes)
+    champion.shadow(context.model, context.registry(), version, context.settings.max_model_bytes)
     print(f"Version {version} is compared within seconds. The metrics tell how it does.", file=sys.stderr)
 
 
-def drop_model(settings: "Settings", *, role: Literal["canary", "shadow"]) -> None:
+def drop_model(context: Context, *, role: Literal["canary", "shadow"]) -> None:
     """Stop trying a version."""
-    _registry(settings).drop(role)
+    context.registry().drop(role)
     print(f"There is no {role} any more.", file=sys.stderr)
 
 
-def track_model(settings: "Settings", *, version: str) -> None:
+def track_model(context: Context, *, version: str) -> None:
     """Record a version with the MLflow server."""
     from .training.tracking import record
 
-    print(record(settings, version))
+    print(record(context.registry(), context.settings, version))
 
 
-def run_stage(settings: "Settings", *, stage: str) -> None:
+def run_stage(context: Context, *, stage: str) -> None:
     """Run a stage of the pipeline."""
     from .training.pipeline import STAGES
 
-    _print(STAGES[stage](settings, _report))
+    _print(STAGES[stage](context.model, context.settings, _report))
 
 
-def pipeline_params(_settings: "Settings") -> None:
+def pipeline_params(context: Context) -> None:
     """Print parameters."""
     from .ml.pipeline import write_params
 
-    print(write_params())
+    print(write_params(context.model))
 
 
-def create_key(settings: "Settings", *, owner: str, scope: "list[Scope]") -> None:
+def create_key(context: Context, *, owner: str, scope: "list[Scope]") -> None:
     """Make an API key."""
     if not owner.strip():
         raise BadInput("Say who will use the key: it must have an owner.")
-    key, secret = _keys(settings).create(owner, scope)
+    key, secret = _keys(context.settings).create(owner, scope)
     print(secret)
     print(f"This is the key {key.id} of {owner}. Keep it: it is not stored and cannot be shown again.", file=sys.stderr)
 
 
-def list_keys(settings: "Settings") -> None:
+def list_keys(context: Context) -> None:
     """List the API keys."""
-    _print([key.model_dump(mode="json", exclude={"digest"}) for key in _keys(settings).list()])
+    _print([key.model_dump(mode="json", exclude={"digest"}) for key in _keys(context.settings).list()])
 
 
-def revoke_key(settings: "Settings", *, key_id: str) -> None:
+def revoke_key(context: Context, *, key_id: str) -> None:
     """Revoke an API key."""
-    if not _keys(settings).revoke(key_id):
+    if not _keys(context.settings).revoke(key_id):
         raise BadInput(f"There is no key {key_id!r}. `keys list` names them.")
     print(f"The key {key_id} is revoked.", file=sys.stderr)
 
 
-def openapi(settings: "Settings") -> None:
+def openapi(context: Context) -> None:
     """Print the OpenAPI document."""
-    from .api.app import create_app
-
-    _print(create_app(settings).openapi())
-
-
-def _registry(settings: "Settings") -> "Registry":
-    from .ml import Model
-    from .serving.registry import Registry
-
-    return Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
+    _print(resolve_name(f"{context.settings.package}.main:app").openapi())
 
 
 def _keys(settings: "Settings") -> "KeyStore":

@@ -1,20 +1,17 @@
-"""The ASGI application: `uvicorn <package>.main:app --ssl-certfile cert.pem --ssl-keyfile key.pem`."""
+"""The service as an ASGI application: `uvicorn <package>.main:app --ssl-certfile cert.pem --ssl-keyfile key.pem`."""
 
-import gc
+from .ml import Model
+from .service import Service
+from .settings import Settings
 
-from .loading import loading
+service = Service(Model, Settings())
 
-NEW_OBJECTS = 10_000
-"""More objects than before after which Python looks for garbage. A large request makes as many, and leaves none."""
+app = service.create_app()  # a FastAPI application with keys, limits, problems, /health, /metrics and /docs
+app.include_router(service.predictions)  # POST /predict, POST /predict/csv
+app.include_router(service.training)  # POST /train
+app.include_router(service.jobs)  # GET /jobs, GET /jobs/{id}, POST /jobs/{id}/cancel
+app.include_router(service.batches)  # POST /batches, GET /jobs/{id}/result, GET /jobs/{id}/rejects
+app.include_router(service.models)  # GET /models, POST /models/{version}/promote, GET and PUT /traffic, ...
 
-with loading():
-    from .api.app import create_app
-    from .server import end_with_parent
-    from .settings import Settings
-
-    end_with_parent()
-    app = create_app(Settings())
-
-# Your own routes, mounts and websockets go here. They need a credential unless create_app is told: public={"/status"}.
-
-gc.set_threshold(NEW_OBJECTS)
+# Your own routes, mounts, dependencies and middleware go below, as in any FastAPI application. Whatever is added needs
+# a credential, unless create_app is told: public={"/status"}.

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import resource
 import shlex
@@ -19,12 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
 
 from . import tls
-from .about import about
 from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound, ServiceError, TrainingFailed
 from .keys import KeyStore
 from .loading import loading
-from .logs import PACKAGE
-from .ml import Model
 from .monitoring import DIRECTORY
 from .serving.champion import check_fit
 from .serving.registry import Registry
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .loop import Config
+    from .ml.base import SupervisedModel
 
 STOP_SECONDS = 15
 """How long the worker may take to stop before it is killed; its jobs survive that."""
@@ -49,8 +46,8 @@ class Refused(ServiceError):
     """The service cannot start as it is asked to; the detail says what to change."""
 
 
-def serve(settings: Settings, *, with_worker: bool) -> None:
-    """Serve until SIGTERM or SIGINT, then end requests in flight and the worker.
+def serve(model: "type[SupervisedModel]", settings: Settings, *, with_worker: bool) -> None:
+    """Serve a model until SIGTERM or SIGINT, then end requests in flight and the worker.
 
     Raises:
         Refused: the address cannot be listened on, or is public while there is no API key.
@@ -64,9 +61,9 @@ def serve(settings: Settings, *, with_worker: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)
         if with_worker:
-            train_first(settings)
-        announce(settings, listener, certificate)
-        with worker_beside() if with_worker else nullcontext(_nobody_waits) as started:
+            train_first(model, settings)
+        announce(model, settings, listener, certificate)
+        with worker_beside(settings.package) if with_worker else nullcontext(_nobody_waits) as started:
             run_uvicorn(settings, listener, certificate, key, started)
 
 
@@ -85,7 +82,9 @@ def check_access(settings: Settings) -> None:
     """Refuse a public address while nobody could be told from a stranger."""
     if settings.needs_key and settings.oidc_issuer is None and not KeyStore(settings.keys_path).list():
         why = f"Other machines can reach {settings.host}" if settings.is_public else "Every caller needs an API key"
-        raise Refused(f"{why}, and there is none yet. Make one first: {about().slug} keys create NAME --scope admin")
+        raise Refused(
+            f"{why}, and there is none yet. Make one first: {settings.about.slug} keys create NAME --scope admin"
+        )
 
 
 def raise_file_limit() -> None:
@@ -137,13 +136,13 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
     return settings.tls_certfile, settings.tls_keyfile
 
 
-def lacks_model(settings: Settings) -> bool:
-    """Tell, and say why, whether there is no version that fits this service."""
-    registry = Registry(settings.models_dir, Model.name)
+def lacks_version(model: "type[SupervisedModel]", settings: Settings) -> bool:
+    """Tell, and say why, whether there is no version that fits the model."""
+    registry = Registry.of(model, settings)
     try:
         version = registry.champion()
         if version is not None:
-            check_fit(registry, version)
+            check_fit(model, registry, version)
             return False
         log.info("there is no model yet: training the first version")
     except (IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound) as error:
@@ -151,29 +150,29 @@ def lacks_model(settings: Settings) -> bool:
     return True
 
 
-def train_first(settings: Settings) -> None:
-    """Train a version if none fits this service, in a process of its own so that this one stays small."""
-    if not lacks_model(settings):
+def train_first(model: "type[SupervisedModel]", settings: Settings) -> None:
+    """Train a version if none fits the model, in a process of its own so that this one stays small."""
+    if not lacks_version(model, settings):
         return
-    command = [sys.executable, "-m", PACKAGE, "train", "--promote", "always"]
+    command = [sys.executable, "-m", settings.package, "train", "--promote", "always"]
     # In a process group of its own, because Ctrl-C is for this process, which then ends that one.
     done = subprocess.run(command, stdout=sys.stderr, check=False, process_group=0)  # noqa: S603 - our own command
     if done.returncode:
         raise TrainingFailed("There is no model to serve, and the first training failed, as said above.")
 
 
-def announce(settings: Settings, listener: socket.socket, certificate: Path) -> None:
+def announce(model: "type[SupervisedModel]", settings: Settings, listener: socket.socket, certificate: Path) -> None:
     """Say where the service is and how to call it, in a line that works as pasted."""
     here = {"127.0.0.1": "localhost", "::1": "[::1]", "0.0.0.0": "localhost", "::": "localhost"}  # noqa: S104
     host = here.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     url = f"https://{host}:{listener.getsockname()[1]}"
-    body = json.dumps({"data": [Model.Features.example().values()]})
+    body = json.dumps({"data": [model.Features.example().values()]})
     trust = f" --cacert {shlex.quote(str(certificate.resolve()))}" if settings.tls_certfile is None else ""
     if settings.tls_client_ca_file is not None:
         trust += " --cert YOUR-CERTIFICATE.pem --key YOUR-CERTIFICATE.key"
     key = " -H 'X-API-Key: YOUR-KEY'" if settings.needs_key else ""
     print(
-        f"\n{about().name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
+        f"\n{settings.about.name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
         f"curl{trust}{key} -H 'Content-Type: application/json' -d {shlex.quote(body)} {url}/predict\n",
         file=sys.stderr,
         flush=True,
@@ -216,30 +215,14 @@ def run(
         Supervisor(config, [listener], started).run()
 
 
-def end_with_parent() -> None:
-    """Stop this process, if it is one of several that serve, when the one that started it has died.
-
-    Nobody would stop it otherwise, and it would keep the address from the next start.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 @contextmanager
-def worker_beside() -> "Iterator[Callable[[], None]]":
-    """Keep a worker process running; it ends with this process, however that ends.
+def worker_beside(package: str) -> "Iterator[Callable[[], None]]":
+    """Keep a worker process of the service running; it ends with this process, however that ends.
 
     It is started when what this returns is called: to load its libraries earlier would hold up the first answers.
     """
     wanted, stopping = threading.Event(), threading.Event()
-    keeper = threading.Thread(target=_keep_worker, args=[wanted, stopping], daemon=True)
+    keeper = threading.Thread(target=_keep_worker, args=[package, wanted, stopping], daemon=True)
     keeper.start()
     try:
         yield wanted.set
@@ -249,14 +232,14 @@ def worker_beside() -> "Iterator[Callable[[], None]]":
         keeper.join()
 
 
-def _keep_worker(wanted: threading.Event, stopping: threading.Event) -> None:
+def _keep_worker(package: str, wanted: threading.Event, stopping: threading.Event) -> None:
     """Start the worker once it is wanted, and again whenever it ends by itself."""
     wanted.wait()
     pause = 1
     while not stopping.is_set():
         started = time.monotonic()
         try:
-            ended = _run_worker(stopping)
+            ended = _run_worker(package, stopping)
         except OSError as error:
             ended = error.strerror or "a fault"
         if stopping.is_set():
@@ -268,10 +251,10 @@ def _keep_worker(wanted: threading.Event, stopping: threading.Event) -> None:
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def _run_worker(stopping: threading.Event) -> object:
+def _run_worker(package: str, stopping: threading.Event) -> object:
     """Run the worker until it ends or is to stop; return how it ended."""
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"],
+        [sys.executable, "-m", package, "worker", "--exit-with-parent"],
         stdin=subprocess.PIPE,
         process_group=0,
         env={name: value for name, value in os.environ.items() if name != DIRECTORY},  # it tells its own metrics

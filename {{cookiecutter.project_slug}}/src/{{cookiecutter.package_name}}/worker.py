@@ -5,6 +5,7 @@ import os
 import ssl
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import tls
 from .jobs.job import KINDS
@@ -16,14 +17,20 @@ from .monitoring.jobs import JobMetrics
 from .server import Refused, certificate_files
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from .ml.base import SupervisedModel
+
 log = logging.getLogger(__name__)
 
 
-def work(settings: Settings, *, exit_with_parent: bool) -> None:
-    """Run jobs until a signal stops it; raises as `jobs.worker.run` does, and `Refused` if the port is taken."""
+def work(model: "type[SupervisedModel]", settings: Settings, *, exit_with_parent: bool) -> None:
+    """Run the jobs of a model until a signal stops it.
+
+    Raises as `jobs.worker.run` does, and `Refused` if the port is taken.
+    """
     metrics = JobMetrics(Jobs(settings).waiting, KINDS)
     with expose(settings, metrics):
-        run(settings, metrics, exit_with_parent=exit_with_parent)
+        run(model, settings, metrics, exit_with_parent=exit_with_parent)
 
 
 def expose(settings: Settings, metrics: JobMetrics) -> AbstractContextManager[int | None]:

@@ -13,7 +13,7 @@ import pytest
 from anyio import to_thread
 from numpy.typing import NDArray
 
-from package_name.api.app import Service
+from package_name.api.app import Application
 from package_name.ml import Model
 from package_name.ml.rowwise import is_rowwise
 from package_name.serving import microbatch
@@ -51,7 +51,7 @@ def bodies() -> list[str]:
     return [json.dumps({"data": [[value, *EXAMPLE[1:]]]}) for value in values]
 
 
-def test_one_caller_whose_rows_overflow_is_counted_once(app: Service) -> None:
+def test_one_caller_whose_rows_overflow_is_counted_once(app: Application) -> None:
     """Checklist 2."""
     app.services.champion.refresh()
     before = app.services.champion.served
@@ -63,7 +63,7 @@ def test_one_caller_whose_rows_overflow_is_counted_once(app: Service) -> None:
             output[(marked[0] == X).all(axis=1)] = np.nan
             return output
 
-    app.services.champion.served = replace(before, model=Overflows(before.model), rowwise=True, small=SMALL)
+    app.services.champion.served = replace(before, runtime=Overflows(before.runtime), rowwise=True, small=SMALL)
     rows = [json.loads(body)["data"] for number, body in enumerate(bodies()) if number != BAD]
     marked = Model.Features.matrix(rows[3])
 
@@ -80,14 +80,14 @@ def test_one_caller_whose_rows_overflow_is_counted_once(app: Service) -> None:
     assert counted.samples[0].value == len(faults)
 
 
-def test_callers_at_once_are_answered_as_if_each_were_alone(app: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_at_once_are_answered_as_if_each_were_alone(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     champion = app.services.champion
     champion.refresh()
     assert champion.served is not None
-    model = Counted(champion.served.model)
+    runtime = Counted(champion.served.runtime)
     # As it would be on a machine that is quick enough.
-    rowwise = is_rowwise(model.compute, Model.Features)
-    champion.served = replace(champion.served, model=model, rowwise=rowwise, small=SMALL)
+    rowwise = is_rowwise(runtime.compute, Model.Features)
+    champion.served = replace(champion.served, runtime=runtime, rowwise=rowwise, small=SMALL)
     monkeypatch.setattr(microbatch, "LONGEST_SECONDS", 60)
 
     async def scenario() -> None:
@@ -95,17 +95,17 @@ def test_callers_at_once_are_answered_as_if_each_were_alone(app: Service, monkey
         headers = {"Content-Type": "application/json", "X-Request-ID": "same"}
         async with httpx2.AsyncClient(transport=transport, base_url="https://127.0.0.1", headers=headers) as client:
             alone = [await client.post("/predict", content=body) for body in bodies()]
-            model.calls = 0
+            runtime.calls = 0
             at_once = await asyncio.gather(*(client.post("/predict", content=body) for body in bodies()))
         assert [one.content for one in at_once] == [one.content for one in alone]
         assert [one.status_code for one in at_once] == [422 if number == BAD else 200 for number in range(CALLERS)]
 
     asyncio.run(scenario())
     if rowwise:
-        assert model.calls < CALLERS / 3
+        assert runtime.calls < CALLERS / 3
 
 
-def test_a_version_that_takes_its_time_holds_nobody_else_up(app: Service) -> None:
+def test_a_version_that_takes_its_time_holds_nobody_else_up(app: Application) -> None:
     app.services.champion.refresh()
     before = app.services.champion.served
     assert before is not None
@@ -117,7 +117,7 @@ def test_a_version_that_takes_its_time_holds_nobody_else_up(app: Service) -> Non
             assert others_are_answered.wait(60)
             return super().compute(X)
 
-    app.services.champion.served = replace(before, model=Slow(before.model), small=0)
+    app.services.champion.served = replace(before, runtime=Slow(before.runtime), small=0)
 
     async def scenario() -> list[int]:
         transport = httpx2.ASGITransport(app)
@@ -133,7 +133,7 @@ def test_a_version_that_takes_its_time_holds_nobody_else_up(app: Service) -> Non
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_large_work_does_not_wait_for_what_waits_for_the_database(
-    app: Service, table: Callable[..., str], kind: str
+    app: Application, table: Callable[..., str], kind: str
 ) -> None:
     """Checklist 39."""
     app.services.champion.refresh()

@@ -8,10 +8,13 @@ from fastapi.responses import PlainTextResponse
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
-from package_name.api.app import Service, create_app
+from package_name.api.app import Application
 from package_name.api.auth import require
 from package_name.keys import LOCAL, Caller, Key, KeyStore, Scope
+from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 OPEN = {"/health/live", "/health/ready", "/docs", "/openapi.json"}
 """All that strangers may read, beside the files below /static."""
@@ -24,9 +27,9 @@ def settings(trained: Settings, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings) -> Service:
+def app(settings: Settings) -> Application:
     """The application with a trained model."""
-    return create_app(settings)
+    return create_app(Model, settings)
 
 
 @pytest.fixture
@@ -134,7 +137,7 @@ def test_proxies_and_foreign_web_pages_on_this_machine_need_a_key(client: TestCl
 
 @pytest.mark.parametrize("change", [{"require_key": True}, {"host": "0.0.0.0"}, {"host": "192.0.2.1"}])  # noqa: S104
 def test_a_key_can_be_asked_for_on_loopback_too(trained: Settings, change: dict[str, Any]) -> None:
-    app = create_app(trained.model_copy(update=change))
+    app = create_app(Model, trained.model_copy(update=change))
     with TestClient(app, base_url="https://127.0.0.1") as client:
         assert client.get("/models").status_code == 401
 
@@ -196,7 +199,7 @@ def test_a_wrong_key_is_turned_away(stranger: TestClient, keys: KeyStore, secret
     assert stranger.get("/models", headers={"X-API-Key": secret}).status_code == 401
 
 
-def test_an_endpoint_learns_who_calls_by_one_check(app: Service, keys: KeyStore) -> None:
+def test_an_endpoint_learns_who_calls_by_one_check(app: Application, keys: KeyStore) -> None:
     asked: list[str] = []
 
     @app.get("/who", dependencies=[require("train")])

@@ -12,13 +12,13 @@ from fastapi.testclient import TestClient
 
 from package_name import storage as storage_module
 from package_name.api import batches
-from package_name.api.app import create_app
 from package_name.jobs.store import Jobs
 from package_name.keys import KeyStore, Scope
 from package_name.ml import Model
 from package_name.settings import Settings
 from package_name.storage import Storage
 
+from rig.app import create_app
 from rig.service import serving, wait_for
 
 Table = Callable[..., str]
@@ -30,7 +30,7 @@ EMPTY_FORM = "multipart/form-data; boundary=x"
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
     """A caller of a service that has jobs of its own, and no worker."""
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         yield client
 
 
@@ -123,7 +123,7 @@ def pieces(count: int) -> Iterator[bytes]:
 def test_a_file_over_the_limit_is_refused_announced_or_not_and_nothing_is_kept(settings: Settings) -> None:
     """Checklist 7."""
     small = settings.model_copy(update={"max_upload_bytes": 5 * 2**20})
-    with TestClient(create_app(small), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, small), base_url="https://127.0.0.1") as client:
         assert client.post("/batches", content=bytes(6 * 2**20), headers=CSV).status_code == 413
         assert client.post("/batches", content=pieces(30), headers=CSV).status_code == 413
         assert client.post("/batches", content=pieces(5), headers=CSV).status_code == 202
@@ -133,7 +133,7 @@ def test_a_file_over_the_limit_is_refused_announced_or_not_and_nothing_is_kept(s
 def test_too_little_room_is_told_and_nothing_is_kept(settings: Settings) -> None:
     """Checklist 34."""
     full = settings.model_copy(update={"min_free_bytes": 2**60})
-    with TestClient(create_app(full), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, full), base_url="https://127.0.0.1") as client:
         refused = client.post("/batches", content=b"a", headers=CSV)
     assert (refused.status_code, refused.json()["title"]) == (507, "Disk full")
 
@@ -189,7 +189,7 @@ def test_a_job_is_its_owners_alone(settings: Settings) -> None:
         return {"X-API-Key": keys.create(owner, scopes)[1]}
 
     ada, bob, root = key("ada", "batch"), key("bob", "batch"), key("root", "admin")
-    with TestClient(create_app(guarded), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, guarded), base_url="https://127.0.0.1") as client:
         refused = client.post("/batches", content=b"a\n", headers=CSV | key("eve", "predict"))
         assert refused.status_code == 403
         assert client.post("/train", headers=ada).status_code == 403
@@ -213,7 +213,7 @@ def test_without_the_database_nothing_is_kept(settings: Settings) -> None:
     """Checklist 39."""
     settings.data_dir.mkdir()
     (settings.data_dir / "jobs.sqlite").write_bytes(b"this is not a database" * 100)
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         refused = client.post("/batches", content=b"a\n", headers=CSV)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"]

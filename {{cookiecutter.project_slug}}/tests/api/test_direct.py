@@ -8,8 +8,8 @@ from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.types import ASGIApp
 
-from package_name.api.app import Service
-from package_name.api.direct import DirectRoute, Shortcut
+from package_name.api.app import Application
+from package_name.api.direct import DirectRoute, Shortcut, direct_routes
 
 
 async def only_ann(request: Request) -> None:
@@ -31,7 +31,7 @@ def application(guard: Any = only_ann, path: str = "/hello") -> FastAPI:
 
 def by_the_shortcut(guard: Any = only_ann) -> ASGIApp:
     app = application(guard)
-    app.add_middleware(Shortcut, application=app)
+    app.add_middleware(Shortcut, routes=direct_routes(app.router.routes))
     return app
 
 
@@ -46,7 +46,7 @@ def test_the_endpoint_answers_those_whom_the_guard_lets_pass(way: Callable[[], A
 def test_other_methods_and_paths_are_left_to_the_router() -> None:
     client = TestClient(application())
     assert (client.get("/hello").status_code, client.post("/elsewhere").status_code) == (405, 404)
-    client = TestClient(Shortcut(PlainTextResponse("the long way"), application()))
+    client = TestClient(Shortcut(PlainTextResponse("the long way"), direct_routes(application().router.routes)))
     assert client.post("/hello", content="you", headers={"X-Name": "ann"}).text == "you"
     assert {client.get("/hello").text, client.post("/elsewhere").text} == {"the long way"}
 
@@ -89,11 +89,10 @@ def blocks(request: Request) -> str:
     return request.method
 
 
-def test_the_service_brings_predictions_to_their_route_past_everything_that_other_routes_need(app: Service) -> None:
+def test_the_service_brings_predictions_to_their_route_past_everything_that_other_routes_need(app: Application) -> None:
     innermost: Any = app.user_middleware[-1].cls
     assert innermost is Shortcut
-    direct = [route.path for route in app.router.routes if isinstance(route, DirectRoute)]
-    assert direct == ["/predict"]
+    assert list(app.direct) == [("POST", "/predict")]
 
 
 def test_a_path_with_parameters_is_refused() -> None:

@@ -13,9 +13,12 @@ from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from package_name.api.app import Service, create_app
+from package_name.api.app import Application
 from package_name.logs import JsonLine, TextLine
+from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
@@ -54,7 +57,9 @@ def test_a_good_id_is_kept_and_a_hostile_one_replaced(client: TestClient) -> Non
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_problem_and_the_log_name_the_id_of_the_request(app: Service, client: TestClient, log_format: str) -> None:
+def test_a_problem_and_the_log_name_the_id_of_the_request(
+    app: Application, client: TestClient, log_format: str
+) -> None:
     """Checklist 41."""
 
     @app.get("/fault")
@@ -103,7 +108,7 @@ def test_forwarded_headers_are_believed_from_the_proxies_of_the_settings_alone(
     forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
     seen = []
     for proxies, client_address in (("10.0.0.0/8", "10.1.2.3"), ("10.0.0.0/8", "192.0.2.9"), ("", "10.1.2.3")):
-        app = create_app(Settings(trusted_proxies=proxies, log_format="json"))
+        app = create_app(Model, Settings(trusted_proxies=proxies, log_format="json"))
         with TestClient(app, base_url="http://127.0.0.1", client=(client_address, 5)) as client:
             hsts = "Strict-Transport-Security" in client.get("/health/live", headers=forwarded).headers
             assert client.get("/models", headers=forwarded).status_code == 401
@@ -151,7 +156,7 @@ def test_options_tells_the_methods_of_every_resource(client: TestClient) -> None
         assert client.put(path).headers["Allow"] == allow, path
 
 
-def test_errors_that_libraries_word_themselves_become_problems(app: Service, client: TestClient) -> None:
+def test_errors_that_libraries_word_themselves_become_problems(app: Application, client: TestClient) -> None:
     @app.get("/teapot")
     def teapot() -> PlainTextResponse:
         return PlainTextResponse("no coffee", 418, {"Retry-After": "9", "ETag": "x"})
@@ -190,7 +195,7 @@ def test_the_documentation_page_runs_its_own_script_alone(client: TestClient) ->
     assert "http" not in policy
 
 
-def counted(app: Service) -> dict[tuple[str, str, str], float]:
+def counted(app: Application) -> dict[tuple[str, str, str], float]:
     """Return how many requests are counted, by method, route and status."""
     found = app.services.metrics.requests.collect()
     return {
@@ -202,7 +207,7 @@ def counted(app: Service) -> dict[tuple[str, str, str], float]:
 
 
 def test_requests_are_counted_by_the_pattern_of_their_path(
-    app: Service, client: TestClient, rows: list[list[float]]
+    app: Application, client: TestClient, rows: list[list[float]]
 ) -> None:
     client.post("/predict", json={"data": rows})
     client.post("/predict", json={"data": []})
@@ -220,7 +225,7 @@ def test_requests_are_counted_by_the_pattern_of_their_path(
     }
 
 
-def test_whatever_strangers_ask_for_the_number_of_series_does_not_grow(app: Service) -> None:
+def test_whatever_strangers_ask_for_the_number_of_series_does_not_grow(app: Application) -> None:
     """Checklist 42."""
     random = Random(42)  # noqa: S311 - nothing is secret here
 

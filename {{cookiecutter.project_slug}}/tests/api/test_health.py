@@ -1,8 +1,9 @@
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 
 def test_a_service_with_a_model_is_alive_and_ready(client: TestClient) -> None:
@@ -12,7 +13,7 @@ def test_a_service_with_a_model_is_alive_and_ready(client: TestClient) -> None:
 
 
 def test_a_service_without_a_model_is_alive_but_not_ready(settings: Settings, rows: list[list[float]]) -> None:
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         assert client.get("/health/live").status_code == 200
         for answer in (client.get("/health/ready"), client.post("/predict", json={"data": rows})):
             assert answer.status_code == 503

@@ -8,9 +8,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 BOUNDARY = "x" * 20
 PART = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
@@ -20,7 +21,7 @@ FILE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="
 @pytest.fixture
 def client(settings: Settings, trained: Settings) -> Iterator[TestClient]:
     """A caller of a service that has jobs of its own."""
-    app = create_app(settings.model_copy(update={"models_dir": trained.models_dir}))
+    app = create_app(Model, settings.model_copy(update={"models_dir": trained.models_dir}))
     with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

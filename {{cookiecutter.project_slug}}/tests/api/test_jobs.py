@@ -3,14 +3,16 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
+from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
     """A caller of a service that has jobs of its own, and no worker."""
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         yield client
 
 
@@ -85,7 +87,7 @@ def test_without_the_database_jobs_are_unavailable_and_the_service_lives(setting
     """Checklist 39."""
     settings.data_dir.mkdir()
     (settings.data_dir / "jobs.sqlite").write_bytes(b"this is not a database" * 100)
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         for answer in (client.post("/train"), client.get("/jobs"), client.get(f"/jobs/{'0' * 32}")):
             assert answer.status_code == 503
             assert answer.headers["Retry-After"]

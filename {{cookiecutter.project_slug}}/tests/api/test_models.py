@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.app import create_app
 from rig.service import wait_for
 
 
@@ -18,7 +18,7 @@ def client(trained: Settings, tmp_path: Path) -> Iterator[TestClient]:
     shutil.copytree(trained.models_dir, tmp_path / "models")
     shutil.copytree(tmp_path / "models" / Model.name / "1", tmp_path / "models" / Model.name / "2")
     settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", refresh_seconds=0.01)
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         yield client
 
 

@@ -16,12 +16,15 @@ from starlette.routing import Route
 from starlette.testclient import WebSocketDenialResponse
 from starlette.types import Message
 
-from package_name.api.app import Service, create_app
+from package_name.api.app import Application
 from package_name.api.auth import require
 from package_name.api.quota import Charge
 from package_name.errors import NotAuthenticated
 from package_name.keys import Caller, KeyStore
+from package_name.ml import Model
 from package_name.settings import Settings
+
+from rig.app import create_app
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "BREW")
 PATHS = [
@@ -90,7 +93,7 @@ def extend(app: FastAPI, folder: Path) -> list[str]:
     return called
 
 
-Own = Callable[..., Service]
+Own = Callable[..., Application]
 
 
 @pytest.fixture
@@ -102,11 +105,11 @@ def settings(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Set
 @pytest.fixture(params=[None, "http://127.0.0.1:1"], ids=["shortcut", "traces"])
 def own(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Own]:
     """Make a service with one of everything, with and without traces: predictions take another way with them."""
-    made: list[Service] = []
+    made: list[Application] = []
     changes = {"otlp_url": request.param, "trace_share": 0.0, "require_key": True}
 
-    def make(**options: Any) -> Service:
-        app = create_app(settings.model_copy(update=changes), **options)
+    def make(**options: Any) -> Application:
+        app = create_app(Model, settings.model_copy(update=changes), **options)
         app.state.called = extend(app, tmp_path)
         made.append(app)
         return app
@@ -171,7 +174,7 @@ def test_what_is_opened_answers_strangers_and_the_rest_does_not(own: Own) -> Non
 
 
 def test_opening_a_path_opens_no_scope(settings: Settings, secret: str) -> None:
-    app = create_app(settings.model_copy(update={"require_key": True}), public={"/models", "/who"})
+    app = create_app(Model, settings.model_copy(update={"require_key": True}), public={"/models", "/who"})
 
     @app.get("/who")
     def who(caller: Annotated[Caller, require("train")]) -> str:
@@ -220,7 +223,7 @@ def test_a_server_that_cannot_say_why_closes_the_websocket(own: Own) -> None:
 
 
 def test_a_websocket_may_ask_for_a_scope(settings: Settings, secret: str) -> None:
-    app = create_app(settings.model_copy(update={"require_key": True}))
+    app = create_app(Model, settings.model_copy(update={"require_key": True}))
 
     @app.websocket("/predictions")
     async def predictions(websocket: WebSocket, caller: Annotated[Caller, require("predict")]) -> None:
@@ -241,7 +244,7 @@ def test_a_websocket_may_ask_for_a_scope(settings: Settings, secret: str) -> Non
 
 def test_a_web_page_elsewhere_opens_no_websocket_on_this_machine(settings: Settings) -> None:
     """Checklist 23."""
-    app = create_app(settings)
+    app = create_app(Model, settings)
 
     @app.websocket("/talk")
     async def talk(websocket: WebSocket) -> None:
@@ -312,13 +315,13 @@ def test_a_caller_over_the_limit_is_charged_once_and_goes_no_further(own: Own, s
 
 
 def test_what_the_direct_route_refuses_reaches_no_other_route(settings: Settings) -> None:
-    app = create_app(settings.model_copy(update={"require_key": True}))
+    app = create_app(Model, settings.model_copy(update={"require_key": True}))
     app.router.routes.insert(0, Route("/predict", lambda _: PlainTextResponse("open"), methods=["POST"]))
     assert visitor(app).post("/predict").status_code == 401
 
 
 def test_the_document_tells_what_needs_a_key(settings: Settings) -> None:
-    app = create_app(settings, public={"/status", "/shared/*"})
+    app = create_app(Model, settings, public={"/status", "/shared/*"})
     before = app.openapi()
 
     @app.get("/own/{name}", operation_id="own")
@@ -345,7 +348,7 @@ def test_the_document_tells_what_needs_a_key(settings: Settings) -> None:
 
 
 def test_below_a_prefix_the_same_is_open(settings: Settings, secret: str) -> None:
-    inner = create_app(settings.model_copy(update={"require_key": True}), public={"/status"})
+    inner = create_app(Model, settings.model_copy(update={"require_key": True}), public={"/status"})
     inner.get("/status")(lambda: "well")
     outer = Starlette()
     outer.mount("/below", inner)
@@ -367,7 +370,7 @@ def test_what_is_open_does_not_open_what_lies_beside_it(
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "open.txt").write_text("open")
     (tmp_path / "secret.txt").write_text("secret")
-    app = create_app(settings.model_copy(update={"require_key": True}), public={f"{prefix}/files/*"})
+    app = create_app(Model, settings.model_copy(update={"require_key": True}), public={f"{prefix}/files/*"})
     if kind == "mount":
         app.mount(prefix or "/", StaticFiles(directory=tmp_path))
     else:
@@ -395,7 +398,7 @@ def test_refusals_are_counted_by_the_pattern_of_their_path(own: Own) -> None:
 
 
 def test_a_project_words_refusals_itself(settings: Settings) -> None:
-    app = create_app(settings.model_copy(update={"require_key": True}))
+    app = create_app(Model, settings.model_copy(update={"require_key": True}))
 
     @app.exception_handler(NotAuthenticated)
     async def ours(_request: Request, _error: Exception) -> Response:
@@ -408,19 +411,19 @@ def test_a_project_words_refusals_itself(settings: Settings) -> None:
 @pytest.mark.parametrize("path", ["", "status", "/*", "*", "/a*", "/*/a", "/items/{id}", "/files/**", "https://x/"])
 def test_what_is_no_path_to_open_is_refused(settings: Settings, path: str) -> None:
     with pytest.raises(ValueError, match="cannot be opened"):
-        create_app(settings, public=[path])
+        create_app(Model, settings, public=[path])
 
 
 def test_a_path_alone_is_no_list_of_paths(settings: Settings) -> None:
     with pytest.raises(ValueError, match="cannot be opened"):
-        create_app(settings, public="/status")
+        create_app(Model, settings, public="/status")
 
 
 def test_own_dependencies_of_a_router_run_for_callers_alone(settings: Settings, secret: str) -> None:
     asked: list[str] = []
     router = APIRouter(dependencies=[Depends(lambda: asked.append("asked"))])
     router.get("/own")(lambda: "own")
-    app = create_app(settings.model_copy(update={"require_key": True}))
+    app = create_app(Model, settings.model_copy(update={"require_key": True}))
     app.include_router(router)
     assert (visitor(app).get("/own").status_code, asked) == (401, [])
     assert (visitor(app, secret).get("/own").status_code, asked) == (200, ["asked"])

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from package_name.api.app import Service
+from package_name.api.app import Application
 from package_name.ml import Model
 from package_name.serving.champion import Served
 
@@ -34,14 +34,14 @@ BAD = {
 
 
 @pytest.fixture
-def with_constant_model(app: Service, client: TestClient, constant: Callable[..., Served]) -> Iterator[None]:
+def with_constant_model(app: Application, client: TestClient, constant: Callable[..., Served]) -> Iterator[None]:
     """Replace the version that serves."""
     with instead(app, client, constant()):
         yield
 
 
 @contextmanager
-def instead(app: Service, _client: TestClient, version: Served) -> Iterator[None]:
+def instead(app: Application, _client: TestClient, version: Served) -> Iterator[None]:
     """Let a version serve; a client must be there, because it starts the application, which loads its own."""
     champion = app.services.champion
     with patch.object(champion, "served", version):
@@ -185,12 +185,12 @@ class Spy:
 
 
 def test_other_callers_do_not_wait_for_a_big_request(
-    app: Service, client: TestClient, constant: Callable[..., Served], rows: list[list[Any]], table: Table
+    app: Application, client: TestClient, constant: Callable[..., Served], rows: list[list[Any]], table: Table
 ) -> None:
     """Checklist 8: it is computed in another thread than the one that reads requests."""
     version = constant()
-    spy: Any = Spy(version.model)
-    with instead(app, client, replace(version, model=spy)):
+    spy: Any = Spy(version.runtime)
+    with instead(app, client, replace(version, runtime=spy)):
         for count in (1, 1, 2_000):
             assert client.post("/predict", json={"data": rows * count}).status_code == 200
         assert client.post("/predict/csv", files={"file": ("rows.csv", table(*rows * 2_000))}).status_code == 200
@@ -261,7 +261,7 @@ def test_others_get_the_answer_as_a_whole(client: TestClient, rows: list[list[An
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_nothing_of_an_upload_is_read_before_its_sender_is_known(app: Service) -> None:
+def test_nothing_of_an_upload_is_read_before_its_sender_is_known(app: Application) -> None:
     """Checklist 22."""
     asked: list[str] = []
 

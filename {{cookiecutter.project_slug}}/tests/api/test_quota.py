@@ -12,17 +12,18 @@ import pytest
 from fastapi.testclient import TestClient
 
 from package_name.api import quota
-from package_name.api.app import create_app
 from package_name.keys import KeyStore
+from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.app import create_app
 from rig.ports import hold_port, port_of
 from rig.service import wait_for
 
 
 @contextmanager
 def serving(settings: Settings, **changes: Any) -> Iterator[TestClient]:
-    app = create_app(Settings(**(settings.model_dump() | {"require_key": True} | changes), _env_file=None))
+    app = create_app(Model, Settings(**(settings.model_dump() | {"require_key": True} | changes), _env_file=None))
     with TestClient(app, base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

@@ -5,15 +5,17 @@ from datetime import UTC, datetime
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.api.jobs import own_job
 from package_name.api.results import chosen, part_of
 from package_name.errors import RangeNotSatisfiable
 from package_name.jobs.job import Job
+from package_name.ml import Model
 from package_name.scoring.assemble import assemble_rejects
 from package_name.scoring.formats import Format
 from package_name.settings import Settings
 from package_name.storage import Storage
+
+from rig.app import create_app
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_a_job_that_rejected_nothing_lists_nothing(settings: Settings) -> None:
         result={"formats": ["csv"]},
         error=None,
     )
-    app = create_app(settings)
+    app = create_app(Model, settings)
     app.dependency_overrides[own_job] = lambda: job
     with TestClient(app, base_url="https://127.0.0.1") as client:
         listed = client.get(f"/jobs/{job.id}/rejects")

@@ -12,12 +12,13 @@ from fastapi.testclient import TestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from package_name.about import about
 from package_name.api import tracing
-from package_name.api.app import create_app
 from package_name.errors import BadInput
+from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.app import create_app
+from rig.names import PACKAGE
 from rig.ports import hold_port, port_of
 
 CALLER = "0af7651916cd43dd8448eb211c80319c"
@@ -74,7 +75,7 @@ def _busy(monkeypatch: pytest.MonkeyPatch) -> None:
 def traced(trained: Settings, url: str, share: float = 1) -> Iterator[TestClient]:
     """Serve with traces; when the block ends, they have been sent."""
     settings = trained.model_copy(update={"otlp_url": url, "trace_share": share})
-    with TestClient(create_app(settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -90,7 +91,7 @@ def test_a_request_is_a_span_of_its_callers_trace(
         assert client.post("/predict", json={"data": rows}, headers=headers).status_code == 200
         assert client.get("/health/live").status_code == 200
     request = next(span for span in collector.spans if span.kind == Span.SPAN_KIND_SERVER)
-    assert set(collector.services) == {about().slug}
+    assert set(collector.services) == {Settings().about.slug}
     assert request.name == "POST /predict"
     assert {span.trace_id.hex() for span in collector.spans} == {CALLER}
     told = attributes(request)
@@ -122,6 +123,6 @@ def test_a_collector_that_is_away_costs_no_answer(trained: Settings, monkeypatch
 def test_without_the_libraries_the_service_says_which_group_has_them(
     trained: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, f"{create_app.__module__.rpartition('.')[0]}.tracing", None)
+    monkeypatch.setitem(sys.modules, f"{PACKAGE}.api.tracing", None)
     with pytest.raises(BadInput, match="the group telemetry"):
-        create_app(trained.model_copy(update={"otlp_url": "http://127.0.0.1:1"}))
+        create_app(Model, trained.model_copy(update={"otlp_url": "http://127.0.0.1:1"}))

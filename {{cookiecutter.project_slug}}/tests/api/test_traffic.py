@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.settings import Settings
 
+from rig.app import create_app
 from rig.service import wait_for
 
 
@@ -20,7 +20,7 @@ def client(trained: Settings, tmp_path: Path) -> Iterator[TestClient]:
     shutil.copytree(trained.models_dir, tmp_path / "models")
     shutil.copytree(tmp_path / "models" / Model.name / "1", tmp_path / "models" / Model.name / "2")
     settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", refresh_seconds=60)
-    with TestClient(create_app(settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -82,7 +82,7 @@ def test_a_stranger_may_neither_see_nor_change_the_traffic(client: TestClient) -
 
 def test_an_answer_from_the_cache_is_the_answer(trained: Settings, rows: list[list[Any]]) -> None:
     settings = Settings(models_dir=trained.models_dir, data_dir=trained.data_dir, cache_url="memory://")
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         answers = [client.post("/predict", json={"data": rows}) for _ in range(3)]
         assert len({answer.content for answer in answers}) == 1
         assert {answer.headers["Content-Type"] for answer in answers} == {"application/json"}

@@ -23,10 +23,11 @@ from package_name.jobs.worker import SWEEP_SECONDS
 from package_name.ml import Model
 from package_name.scoring.foreground import score_now
 from package_name.scoring.run import PARTS_A_CORE
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.storage import Storage
 
 from rig.bench import PATIENCE, Bench, wait_for
+from rig.names import PREFIX
 
 if TYPE_CHECKING:
     import subprocess
@@ -83,7 +84,7 @@ def test_a_file_is_scored_and_its_job_tells_what_came_of_it(bench: Bench, traine
     assert job.rows_per_second
     assert job.result["formats"] == ["csv"]
     (tmp_path / "in.csv").write_bytes(content)
-    score_now(trained, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), None, lambda _progress, _of: None)
+    score_now(Model, trained, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), lambda _progress, _of: None)
     assert bench.result(job.id) == (tmp_path / "out.csv").read_bytes()
     left = Storage(bench.settings.files_url()).paths(f"jobs/{job.id}")
     assert left == ["model", "plan", "rejects.csv", "result.csv"]
@@ -125,7 +126,7 @@ def test_jobs_survive_workers_killed_at_random_moments(bench: Bench, trained: Se
         ended = bench.wait(job, "succeeded", "failed", seconds=300)
         assert (ended.state, ended.error) == ("succeeded", None)
         (tmp_path / "in.csv").write_bytes(content)
-        score_now(trained, str(tmp_path / "in.csv"), str(tmp_path / f"{seed}.csv"), None, lambda _progress, _of: None)
+        score_now(Model, trained, str(tmp_path / "in.csv"), str(tmp_path / f"{seed}.csv"), lambda _progress, _of: None)
         assert bench.result(job) == (tmp_path / f"{seed}.csv").read_bytes()
         ids = [line.partition(b",")[0] for line in bench.result(job).splitlines()[1:]]
         assert len(ids) == len(set(ids)) == ended.rows == content.count(b"\n") - 1

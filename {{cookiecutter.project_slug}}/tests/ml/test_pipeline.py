@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,11 @@ def silent(_progress: float, _phase: str) -> None:
     """Report to nobody."""
 
 
-def run(cache: Path, **hyperparameters: Any) -> Manifest:
+def run(cache: Path, model: Any = Model, **hyperparameters: Any) -> Manifest:
     """Run the stages in the current directory."""
-    pipeline.prepare(BUNDLED, cache)
-    trained = pipeline.train(Params(train=hyperparameters).hyperparameters, silent)
-    pipeline.evaluate_candidate()
+    pipeline.prepare(model, BUNDLED, cache)
+    trained = pipeline.train(model, Params(train=hyperparameters).hyperparameters(model), silent)
+    pipeline.evaluate_candidate(model)
     return trained
 
 
@@ -40,11 +39,10 @@ def digests(*parts: str) -> dict[str, str]:
     return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_stages_make_what_a_training_makes(tmp_path: Path, toy: Any, training_of: Callable[[Any], None]) -> None:
-    training_of(toy)
-    run(tmp_path, seed=5)
-    name = pipeline.assemble(tmp_path / "made")
-    metrics = train_candidate(tmp_path / "trained", {"seed": 5}, None, silent)
+def test_the_stages_make_what_a_training_makes(tmp_path: Path, toy: Any) -> None:
+    run(tmp_path, toy, seed=5)
+    name = pipeline.assemble(toy, tmp_path / "made")
+    metrics = train_candidate(toy, tmp_path / "trained", {"seed": 5}, None, silent)
     made, trained = (
         Manifest.model_validate_json((tmp_path / folder / "manifest.json").read_bytes())
         for folder in (f"made/{name}", "trained")
@@ -72,15 +70,15 @@ def test_each_stage_writes_its_files_and_no_others(tmp_path: Path) -> None:
         "data": {"data.csv", "data.json"},
         "train": {f"candidate/{name}" for name in ("model.joblib", "model.onnx", "training.json")},
     }
-    pipeline.prepare(BUNDLED, tmp_path)
+    pipeline.prepare(Model, BUNDLED, tmp_path)
     for stage, names in expected.items():
         if stage == "train":
-            pipeline.train(Params().hyperparameters, silent)
+            pipeline.train(Model, Params().hyperparameters(Model), silent)
         made = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
         assert made - seen == names
         seen = made
     before = digests()
-    pipeline.evaluate_candidate()
+    pipeline.evaluate_candidate(Model)
     after = digests()
     assert {name: after[name] for name in before} == before
     new = {Path(name).relative_to(FOLDER).parts[0] for name in set(after) - set(before)}
@@ -89,19 +87,19 @@ def test_each_stage_writes_its_files_and_no_others(tmp_path: Path) -> None:
 
 def test_a_stage_without_the_one_before_says_which_to_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="run the stage data first"):
-        pipeline.train(Params().hyperparameters, silent)
-    pipeline.prepare(BUNDLED, tmp_path)
-    for stage in (pipeline.evaluate_candidate, lambda: pipeline.assemble(tmp_path)):
+        pipeline.train(Model, Params().hyperparameters(Model), silent)
+    pipeline.prepare(Model, BUNDLED, tmp_path)
+    for stage in (lambda: pipeline.evaluate_candidate(Model), lambda: pipeline.assemble(Model, tmp_path)):
         with pytest.raises(ValueError, match="run the stage train first"):
             stage()
 
 
 def test_a_table_that_was_changed_is_not_trained_on(tmp_path: Path) -> None:
-    pipeline.prepare(BUNDLED, tmp_path)
+    pipeline.prepare(Model, BUNDLED, tmp_path)
     lines = (FOLDER / "data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (FOLDER / "data.csv").write_text("".join(lines[:-1]), encoding="utf-8")
     with pytest.raises(ValueError, match="was changed since"):
-        pipeline.train(Params().hyperparameters, silent)
+        pipeline.train(Model, Params().hyperparameters(Model), silent)
 
 
 def test_a_candidate_of_other_data_is_neither_evaluated_nor_published(
@@ -110,20 +108,20 @@ def test_a_candidate_of_other_data_is_neither_evaluated_nor_published(
     run(tmp_path)
     whole = Model.dataset()
     monkeypatch.setattr(Model, "dataset", lambda *_: whole.rows(whole.y.argsort(kind="stable")[::-1]))
-    pipeline.prepare(BUNDLED, tmp_path)
-    for stage in (pipeline.evaluate_candidate, lambda: pipeline.assemble(tmp_path)):
+    pipeline.prepare(Model, BUNDLED, tmp_path)
+    for stage in (lambda: pipeline.evaluate_candidate(Model), lambda: pipeline.assemble(Model, tmp_path)):
         with pytest.raises(ValueError, match="trained on other data"):
             stage()
 
 
 def test_the_projects_parameters_are_those_of_the_model() -> None:
-    assert read_params(SHIPPED).hyperparameters
+    assert read_params(SHIPPED).hyperparameters(Model)
 
 
 def test_parameters_can_be_written_anew_with_every_default(tmp_path: Path) -> None:
-    (tmp_path / PARAMS).write_text(write_params(), encoding="utf-8")
+    (tmp_path / PARAMS).write_text(write_params(Model), encoding="utf-8")
     params = read_params(tmp_path / PARAMS)
-    assert params.hyperparameters == Model.Hyperparameters()
+    assert params.hyperparameters(Model) == Model.Hyperparameters()
     assert set(params.train) == set(Model.Hyperparameters.model_fields)
 
 
@@ -131,7 +129,7 @@ def test_parameters_can_be_written_anew_with_every_default(tmp_path: Path) -> No
 def test_what_the_parameters_leave_out_has_its_default(tmp_path: Path, text: str) -> None:
     (tmp_path / PARAMS).write_text(text)
     params = read_params(tmp_path / PARAMS)
-    assert params.hyperparameters == Model.Hyperparameters()
+    assert params.hyperparameters(Model) == Model.Hyperparameters()
     assert params.data.archive(tmp_path) is None
 
 
@@ -153,7 +151,7 @@ def test_what_the_parameters_leave_out_has_its_default(tmp_path: Path, text: str
 def test_a_mistake_in_the_parameters_is_told_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / PARAMS).write_text(text)
     with pytest.raises(ValueError, match=message) as refused:
-        assert read_params(tmp_path / PARAMS).hyperparameters
+        read_params(tmp_path / PARAMS).hyperparameters(Model)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -10,8 +10,8 @@ from package_name.ml.parity import Parity
 from package_name.ml.training import PLOTS, TrainingRefused, train_candidate
 
 
-def train(directory: Path, **hyperparameters: Any) -> Manifest:
-    train_candidate(directory, hyperparameters, None, lambda _progress, _phase: None)
+def train(directory: Path, model: Any = Model, **hyperparameters: Any) -> Manifest:
+    train_candidate(model, directory, hyperparameters, None, lambda _progress, _phase: None)
     return Manifest.model_validate_json((directory / "manifest.json").read_bytes())
 
 
@@ -43,7 +43,7 @@ def test_what_an_interrupted_run_left_is_replaced(tmp_path: Path) -> None:
 
 def test_progress_is_reported_and_never_falls(tmp_path: Path) -> None:
     seen: list[float] = []
-    train_candidate(tmp_path / "run", {}, None, lambda progress, _phase: seen.append(progress))
+    train_candidate(Model, tmp_path / "run", {}, None, lambda progress, _phase: seen.append(progress))
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0, 1)
 
@@ -116,9 +116,8 @@ class Served(Model):
         raise NotImplementedError
 
 
-def test_a_model_that_serves_by_joblib_is_recorded_without_an_export(tmp_path: Path, training_of: Any) -> None:
-    training_of(Served)
-    manifest = train(tmp_path / "run")
+def test_a_model_that_serves_by_joblib_is_recorded_without_an_export(tmp_path: Path) -> None:
+    manifest = train(tmp_path / "run", Served)
     assert (manifest.runtime, manifest.parity) == ("joblib", None)
     assert set(manifest.files) == {"model.joblib", PLOTS}
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["manifest.json", "model.joblib", PLOTS]
@@ -130,20 +129,18 @@ def test_a_wrong_hyperparameter_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_whose_class_says_too_little_is_refused_before_anything_is_read(
-    tmp_path: Path, toy: Any, training_of: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training_of(toy)
     assert toy.lacking() == []
     needed = "unit" if toy.kind == "regression" else "target"
     monkeypatch.delattr(toy, needed)
     monkeypatch.setattr(toy, "dataset", None)
     with pytest.raises(TrainingRefused, match=f"{toy.__name__} lacks {needed}"):
-        train(tmp_path / "run")
+        train(tmp_path / "run", toy)
 
 
-def test_a_model_of_any_kind_is_trained_and_recorded(tmp_path: Path, toy: Any, training_of: Any) -> None:
-    training_of(toy)
-    manifest = train(tmp_path / "run", seed=5)
+def test_a_model_of_any_kind_is_trained_and_recorded(tmp_path: Path, toy: Any) -> None:
+    manifest = train(tmp_path / "run", toy, seed=5)
     assert manifest.predicts()[0] == toy.kind
     assert manifest.predicts()[1] == [(column.name, list(column.choices)) for column in toy.Features.columns()]
     assert manifest.parity is not None

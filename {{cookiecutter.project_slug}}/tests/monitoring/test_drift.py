@@ -80,7 +80,7 @@ def reference() -> dict[str, Any]:
 def test_several_processes_add_up_and_a_restart_loses_nothing(tallies: Tallies, tmp_path: Path) -> None:
     data = Model.dataset()
     for _ in range(2):
-        watch = Tallies(tmp_path / "drift", 7).watch("1", reference())
+        watch = Tallies(tmp_path / "drift", 7).watch(Model.Features, "1", reference())
         watch.see(data.X, data.y)
         watch.flush()
         watch.see(data.X[:5], data.y[:5])
@@ -96,7 +96,7 @@ def test_several_processes_add_up_and_a_restart_loses_nothing(tallies: Tallies, 
 def test_a_version_that_comes_back_goes_on_in_the_same_file(tallies: Tallies, tmp_path: Path) -> None:
     data = Model.dataset()
     for _ in range(3):
-        watch = tallies.watch("1", reference())
+        watch = tallies.watch(Model.Features, "1", reference())
         watch.see(data.X, data.y)
         watch.flush()
     assert len(list(tmp_path.rglob("*.json"))) == 1
@@ -105,7 +105,7 @@ def test_a_version_that_comes_back_goes_on_in_the_same_file(tallies: Tallies, tm
 
 def test_only_counts_are_written_and_no_value(tallies: Tallies, tmp_path: Path) -> None:
     data = Model.dataset()
-    watch = tallies.watch("1", reference())
+    watch = tallies.watch(Model.Features, "1", reference())
     watch.see(data.X, data.y)
     watch.flush()
     (path,) = tmp_path.rglob("*.json")
@@ -119,7 +119,7 @@ def test_old_days_do_not_count_and_are_removed(
 ) -> None:
     for days_ago in (0, 6, 7):
         monkeypatch.setattr(drift, "_today", lambda days_ago=days_ago: TODAY - timedelta(days_ago))
-        watch = Tallies(tmp_path / "drift", 99).watch("1", reference())
+        watch = Tallies(tmp_path / "drift", 99).watch(Model.Features, "1", reference())
         watch.see(Model.dataset().X, Model.dataset().y)
         watch.flush()
     monkeypatch.setattr(drift, "_today", lambda: TODAY)
@@ -127,13 +127,13 @@ def test_old_days_do_not_count_and_are_removed(
     assert tallies.drift("1", reference(), days=1)[0].counted == rows
     assert tallies.drift("1", reference())[0].counted == 2 * rows
     assert len(list(tmp_path.rglob("*.json"))) == 3
-    tallies.watch("1", reference())
+    tallies.watch(Model.Features, "1", reference())
     assert len(list(tmp_path.rglob("*.json"))) == 2
 
 
 def test_a_new_day_begins_at_zero(tallies: Tallies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = Model.dataset()
-    watch = tallies.watch("1", reference())
+    watch = tallies.watch(Model.Features, "1", reference())
     watch.see(data.X, data.y)
     watch.flush()
     monkeypatch.setattr(drift, "_today", lambda: date(2999, 1, 1))
@@ -146,7 +146,7 @@ def test_a_new_day_begins_at_zero(tallies: Tallies, tmp_path: Path, monkeypatch:
 def test_a_flood_is_not_kept_waiting_in_memory(tallies: Tallies, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drift, "MOST_WAITING", 10)
     data = Model.dataset()
-    watch = tallies.watch("1", reference())
+    watch = tallies.watch(Model.Features, "1", reference())
     for _ in range(50):
         watch.see(data.X[:4], data.y[:4])
     watch.flush()
@@ -155,7 +155,7 @@ def test_a_flood_is_not_kept_waiting_in_memory(tallies: Tallies, monkeypatch: py
 
 def test_counts_that_cannot_be_written_are_written_the_next_time(tallies: Tallies, tmp_path: Path) -> None:
     data = Model.dataset()
-    watch = tallies.watch("1", reference())
+    watch = tallies.watch(Model.Features, "1", reference())
     (tmp_path / "drift").write_text("in the way")
     watch.see(data.X, data.y)
     with pytest.raises(OSError, match="drift"):
@@ -168,7 +168,7 @@ def test_counts_that_cannot_be_written_are_written_the_next_time(tallies: Tallie
 
 def test_counts_that_could_not_be_written_wait_for_no_further_row(tallies: Tallies, tmp_path: Path) -> None:
     data = Model.dataset()
-    watch = tallies.watch("1", reference())
+    watch = tallies.watch(Model.Features, "1", reference())
     (tmp_path / "drift").write_text("in the way")
     watch.see(data.X, data.y)
     with pytest.raises(OSError, match="drift"):
@@ -184,7 +184,7 @@ def test_counts_that_could_not_be_written_are_those_of_their_day(
     tallies: Tallies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = Model.dataset()
-    watch = tallies.watch("1", reference())
+    watch = tallies.watch(Model.Features, "1", reference())
     (tmp_path / "drift").write_text("in the way")
     watch.see(data.X, data.y)
     with pytest.raises(OSError, match="drift"):
@@ -213,12 +213,12 @@ def test_a_file_that_holds_no_counts_is_left_out_and_named_once(
     tallies: Tallies, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: str
 ) -> None:
     data = Model.dataset()
-    watch = tallies.watch("1", reference())
+    watch = tallies.watch(Model.Features, "1", reference())
     watch.see(data.X, data.y)
     watch.flush()
     stray = tmp_path / "drift" / "1" / name.replace("today", f"{TODAY}.x")
     stray.write_text(content)
-    tallies.watch("2", reference())
+    tallies.watch(Model.Features, "2", reference())
     for _ in range(2):
         assert tallies.drift("1", reference())[0].counted == len(data.y)
     assert stray.exists()
@@ -227,10 +227,10 @@ def test_a_file_that_holds_no_counts_is_left_out_and_named_once(
 
 def test_a_version_that_got_the_number_of_another_begins_at_zero(tallies: Tallies) -> None:
     data = Model.dataset()
-    watch = tallies.watch("1", {name: {"edges": [0.0], "counts": [1.0, 1.0]} for name in NAMES})
+    watch = tallies.watch(Model.Features, "1", {name: {"edges": [0.0], "counts": [1.0, 1.0]} for name in NAMES})
     watch.see(data.X, data.y)
     watch.flush()
-    other = tallies.watch("1", reference())
+    other = tallies.watch(Model.Features, "1", reference())
     other.see(data.X[:3], data.y[:3])
     other.flush()
     assert tallies.drift("1", reference())[0].counted == 3

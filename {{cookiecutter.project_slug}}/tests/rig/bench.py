@@ -19,8 +19,10 @@ from package_name.jobs.job import Job
 from package_name.jobs.store import Jobs
 from package_name.ml import Model
 from package_name.serving.registry import Registry
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.storage import Storage
+
+from rig.names import PREFIX
 
 PATIENCE = 300
 """Seconds to wait for something that takes a moment on a slow machine."""
@@ -39,7 +41,7 @@ class Bench:
     def __init__(self, settings: Settings, model: Path) -> None:
         self.settings = settings
         self.jobs = Jobs(settings)
-        self.registry = Registry(settings.models_dir, Model.name)
+        self.registry = Registry.of(Model, settings)
         self.workers: list[subprocess.Popen[bytes]] = []
         self.log = settings.data_dir.parent / "log"
         self.connections = settings.data_dir.parent / "connections"

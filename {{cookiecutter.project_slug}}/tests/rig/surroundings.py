@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
-from package_name.ml import examples
+from package_name.ml import Model, examples
 
 from rig.bucket import make_bucket, speaking_s3
 
@@ -67,7 +67,7 @@ def archive() -> bytes:
     packed = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(packed, "w") as file:
         table = Path(folder) / "examples.csv"
-        examples.write_table(table, examples.read(None))
+        examples.write_table(Model, table, examples.read(Model, None))
         file.write(table, table.name)
     return packed.getvalue()
 

@@ -48,7 +48,8 @@ def score(trained: Settings) -> Score:
     """Score a file with the trained model."""
 
     def now(source: Path | str, target: Path | str, cluster_url: str | None = None) -> dict[str, Any]:
-        return score_now(trained, str(source), str(target), cluster_url, lambda _progress, _of: None)
+        settings = trained.model_copy(update={"cluster_url": cluster_url})
+        return score_now(Model, settings, str(source), str(target), lambda _progress, _of: None)
 
     return now
 

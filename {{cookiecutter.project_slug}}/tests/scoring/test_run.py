@@ -72,7 +72,7 @@ def test_each_format_becomes_each_format_with_the_predictions_of_the_service(
     assert [int(one["id"]) for one in found] == list(range(500))
     assert list(found[0]) == [*rows[0], *ADDED]
     assert [one["note"] for one in found] == [one["note"] for one in rows]
-    served = load(Registry(trained.models_dir, Model.name), "1", 10**9)
+    served = load(Model, Registry.of(Model, trained), "1", 10**9)
     names = Model.Features.names()
     expected = served.answer(Model.Features.matrix([[one[name] for name in names] for one in rows])).columns()
     for name, values in expected.items():
@@ -112,7 +112,7 @@ def test_bad_rows_are_listed_with_line_and_reason_and_the_others_are_scored(
     assert [int(one["line"]) for one in rejects] == [10, 11, 13, 16]
     assert rejects[0]["reason"].startswith("has 10 cells, the header")
     few = trained.model_copy(update={"max_rejects": 1})
-    summary = score_now(few, str(path), str(tmp_path / "few.csv"), None, lambda _progress, _of: None)
+    summary = score_now(Model, few, str(path), str(tmp_path / "few.csv"), lambda _progress, _of: None)
     assert summary["rejected"] == 4
     assert len(rows_of(tmp_path / "few.csv.rejects.csv")) == 1
 
@@ -221,7 +221,7 @@ def test_short_lines_of_json_are_held_a_few_at_once_and_those_without_a_feature_
     path = write("in.jsonl", [dict.fromkeys(columns) | row, *[row] * 9, *[{}] * 9])
     monkeypatch.setattr(read, "CELLS", 3 * len(columns))
     part = cut.Part(0, path.stat().st_size, 1)
-    pieces = list(read.read(Storage(tmp_path.as_uri()), path.name, "jsonl", columns, part))
+    pieces = list(read.read(Model.Features, Storage(tmp_path.as_uri()), path.name, "jsonl", columns, part))
     assert [len(piece.table) for piece in pieces][:3] == [3, 3, 3]
     kept = 19 if all(column.optional for column in Model.Features.columns()) else 10
     assert sum(len(piece.table) for piece in pieces) == kept
@@ -233,7 +233,7 @@ def test_the_parts_that_are_done_are_listed_once_for_each_group(
 ) -> None:
     path = write("in.csv", many(row, 3000))
     monkeypatch.setattr(cut, "PART_BYTES", 5000)
-    run.prepare(trained, tmp_path.as_uri(), "job", (tmp_path.as_uri(), path.name, "csv"), ["csv"])
+    run.prepare(Model, trained, tmp_path.as_uri(), "job", (tmp_path.as_uri(), path.name, "csv"), ["csv"])
     plan = run.plan_of(tmp_path.as_uri(), "job")
     listed: list[str] = []
     paths = Storage.paths
@@ -243,8 +243,8 @@ def test_the_parts_that_are_done_are_listed_once_for_each_group(
         return paths(storage, prefix)
 
     monkeypatch.setattr(Storage, "paths", told)
-    _, first = run.score_some(plan, None)
-    before, second = run.score_some(plan, None)
+    _, first = run.score_some(Model, plan, None)
+    before, second = run.score_some(Model, plan, None)
     assert len(listed) == 2
     assert before == first
     assert 0 < first.done < second.done
@@ -272,7 +272,7 @@ def test_without_a_model_nothing_is_scored(
 ) -> None:
     path = write("in.csv", [row])
     with pytest.raises(ModelNotReady):
-        score_now(settings, str(path), str(tmp_path / "out.csv"), None, lambda _progress, _of: None)
+        score_now(Model, settings, str(path), str(tmp_path / "out.csv"), lambda _progress, _of: None)
 
 
 @pytest.mark.parametrize("name", ["in", "in.xlsx", "s3://bucket/in.zip"])

@@ -31,7 +31,7 @@ def registry(trained: Settings, tmp_path: Path) -> Registry:
 
 
 def test_a_new_champion_is_picked_up_and_the_old_one_stays_usable(registry: Registry) -> None:
-    champion = Champion(registry, 10**9)
+    champion = Champion(Model, registry, 10**9)
     champion.refresh()
     before = champion.served
     assert before is not None
@@ -46,10 +46,10 @@ def test_it_is_known_whether_rows_of_several_callers_may_be_computed_together(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(champion, "largest", lambda *_: 123)  # quick, however slow the machine is now
-    serving = Champion(registry, 10**9)
+    serving = Champion(Model, registry, 10**9)
     serving.refresh()
     assert serving.served is not None
-    assert serving.served.rowwise == is_rowwise(serving.served.model.compute, Model.Features)
+    assert serving.served.rowwise == is_rowwise(serving.served.runtime.compute, Model.Features)
 
 
 def test_a_version_that_takes_its_time_is_known_to(
@@ -57,7 +57,7 @@ def test_a_version_that_takes_its_time_is_known_to(
 ) -> None:
     caplog.set_level("INFO")
     monkeypatch.setattr(champion, "largest", lambda *_: 123)
-    serving = Champion(registry, 10**9)
+    serving = Champion(Model, registry, 10**9)
     serving.refresh()
     assert serving.served is not None
     assert serving.served.small == 123
@@ -69,7 +69,7 @@ def test_a_version_that_is_slow_for_one_row_is_not_tried_on_many(
 ) -> None:
     monkeypatch.setattr(champion, "largest", lambda *_: 0)
     monkeypatch.setattr(champion, "is_rowwise", lambda *_: pytest.fail("it was tried"))
-    serving = Champion(registry, 10**9)
+    serving = Champion(Model, registry, 10**9)
     serving.refresh()
     assert serving.served is not None
     assert (serving.served.small, serving.served.rowwise) == (0, False)
@@ -80,7 +80,7 @@ def test_a_bad_version_is_refused_and_the_last_good_one_serves(
     registry: Registry, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     model = registry.directory / "2" / "model.onnx"
-    champion = Champion(registry, 10**9 if damage != "too large" else model.stat().st_size)
+    champion = Champion(Model, registry, 10**9 if damage != "too large" else model.stat().st_size)
     champion.refresh()
     registry.promote("2")
     content = model.read_bytes()
@@ -107,9 +107,9 @@ def test_a_bad_version_is_refused_and_the_last_good_one_serves(
 def test_a_version_for_other_features_is_not_loaded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Model, "labels", ("other", *Model.labels[1:]))
     with pytest.raises(IncompatibleModelVersion, match="other features or labels"):
-        load(registry, "1", 10**9)
+        load(Model, registry, "1", 10**9)
     with pytest.raises(IncompatibleModelVersion):
-        promote(registry, "2", 10**9)
+        promote(Model, registry, "2", 10**9)
     assert registry.champion() == "1"
 
 
@@ -124,19 +124,19 @@ def rewrite_features(registry: Registry, change: Callable[[dict[str, Any]], dict
 def test_a_version_for_the_same_features_in_another_order_is_not_loaded(registry: Registry) -> None:
     rewrite_features(registry, lambda features: dict(reversed(features.items())))
     with pytest.raises(IncompatibleModelVersion, match="other features or labels"):
-        load(registry, "1", 10**9)
+        load(Model, registry, "1", 10**9)
 
 
 def test_another_wording_of_what_a_feature_means_keeps_a_version_in_service(registry: Registry) -> None:
     rewrite_features(registry, lambda features: {name: {**one, "description": "new"} for name, one in features.items()})
-    assert load(registry, "1", 10**9).version == "1"
+    assert load(Model, registry, "1", 10**9).version == "1"
 
 
 def test_versions_that_come_and_go_are_counted_each_in_one_file(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drift, "_today", lambda: date(2026, 3, 9))  # each day has a file of its own
-    held = Champion(registry, 10**9, Tallies(tmp_path / "drift", 7))
+    held = Champion(Model, registry, 10**9, Tallies(tmp_path / "drift", 7))
     X = Model.Features.matrix([Model.Features.example().values()])
     for turn in range(6):
         registry.promote("12"[turn % 2])
@@ -161,7 +161,7 @@ def republish(registry: Registry, version: str) -> None:
 
 
 def test_another_version_of_the_same_number_takes_its_place_once_it_is_promoted(registry: Registry) -> None:
-    held = Champion(registry, 10**9)
+    held = Champion(Model, registry, 10**9)
     held.refresh()
     before = held.served
     registry.promote("1")
@@ -176,7 +176,7 @@ def test_another_version_of_the_same_number_takes_its_place_once_it_is_promoted(
 
 
 def test_a_version_that_was_deleted_goes_on_serving_beside_a_new_canary(registry: Registry) -> None:
-    held = Champion(registry, 10**9)
+    held = Champion(Model, registry, 10**9)
     held.refresh()
     before = held.served
     shutil.rmtree(registry.directory / "1")
@@ -187,7 +187,7 @@ def test_a_version_that_was_deleted_goes_on_serving_beside_a_new_canary(registry
 
 
 def test_drift_is_told_when_the_registry_is_away(registry: Registry, tmp_path: Path) -> None:
-    held = Champion(registry, 10**9, Tallies(tmp_path / "drift", 7))
+    held = Champion(Model, registry, 10**9, Tallies(tmp_path / "drift", 7))
     held.refresh()
     told = held.drift()
     assert told
@@ -196,7 +196,7 @@ def test_drift_is_told_when_the_registry_is_away(registry: Registry, tmp_path: P
 
 
 def test_without_a_champion_nothing_serves(tmp_path: Path) -> None:
-    champion = Champion(Registry(tmp_path, Model.name), 10**9)
+    champion = Champion(Model, Registry(tmp_path, Model.name), 10**9)
     champion.refresh()
     assert champion.served is None
 
@@ -216,7 +216,7 @@ def test_following_survives_a_fault_and_tries_again(registry: Registry, monkeypa
             raise faults.pop()
         return real(*arguments)  # type: ignore[arg-type]
 
-    held = Champion(registry, 10**9)
+    held = Champion(Model, registry, 10**9)
     held.refresh()
     monkeypatch.setattr(champion, "load", load_with_one_fault)
     registry.promote("2")
@@ -236,13 +236,13 @@ def test_a_champion_that_cannot_be_loaded_is_left_alone_until_the_pointer_change
 ) -> None:
     tried = []
 
-    def load_none(_registry: Registry, version: str, _max_bytes: int) -> champion.Served:
+    def load_none(_model: type, _registry: Registry, version: str, _max_bytes: int) -> champion.Served:
         tried.append(version)
         raise IncompatibleModelVersion("It is of no use.")
 
     monkeypatch.setattr(champion, "load", load_none)
     monkeypatch.setattr(champion, "RETRY_SECONDS", 3600)
-    held = Champion(registry, 10**9)
+    held = Champion(Model, registry, 10**9)
     looks, look = [0], held._look  # noqa: SLF001 - how often it looks cannot be seen elsewhere
 
     def counted() -> tuple[int, int] | None:
@@ -273,7 +273,7 @@ def test_following_survives_counts_that_cannot_be_written(registry: Registry, mo
         flushes.append(None)
         raise RuntimeError("nobody foresaw this")
 
-    held = Champion(registry, 10**9)
+    held = Champion(Model, registry, 10**9)
     monkeypatch.setattr(held, "flush", fail)
 
     async def scenario() -> None:

@@ -38,8 +38,8 @@ class Model:
 
 
 def served(version: str = "1") -> Served:
-    model: Any = None
-    return Served(version, model)
+    nothing: Any = None
+    return Served(nothing, version, nothing)
 
 
 VERSION = served()

@@ -6,7 +6,7 @@ import pytest
 from package_name.errors import BadInput, PredictionOverflow, TooLarge
 from package_name.ml import Model
 from package_name.serving.champion import Served
-from package_name.serving.prediction import Prediction, members, predict, read_csv
+from package_name.serving.prediction import members, predict, prediction_of, read_csv
 
 NAMES = Model.Features.names()
 EXAMPLE = Model.Features.example().values()
@@ -19,7 +19,7 @@ def test_a_prediction_names_model_and_version_and_answers_each_row(constant: Cal
     answer = members(version, predict(version, Model.Features.matrix([EXAMPLE, EXAMPLE])).lists())
     expected = {name: values * 2 for name, values in Model.example_answer().lists().items()}
     assert answer == {"model": Model.name, "version": "42", **expected}
-    assert Prediction.model_validate(answer, strict=True).model_dump() == answer  # as is documented
+    assert prediction_of(Model).model_validate(answer, strict=True).model_dump() == answer  # as is documented
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -31,14 +31,15 @@ def test_a_model_that_overflows_is_an_error_not_an_answer(constant: Callable[...
 
 def test_a_table_with_its_columns_in_another_order_gives_the_same_rows(table: Table) -> None:
     mixed = table(EXAMPLE[::-1], header=NAMES[::-1])
-    assert read_csv(mixed.encode(), 9) == read_csv(table(EXAMPLE).encode(), 9) == [EXAMPLE]
+    for content in (mixed, table(EXAMPLE)):
+        assert read_csv(Model.Features, content.encode(), 9) == [EXAMPLE]
 
 
 def test_as_many_rows_as_allowed_are_read_and_one_more_is_too_large(table: Table) -> None:
     two = table(EXAMPLE, EXAMPLE).encode()
-    assert len(read_csv(two, 2)) == 2
+    assert len(read_csv(Model.Features, two, 2)) == 2
     with pytest.raises(TooLarge):
-        read_csv(two, 1)
+        read_csv(Model.Features, two, 1)
 
 
 def with_first(value: str) -> list[Any]:
@@ -67,6 +68,6 @@ def test_a_table_that_is_not_acceptable_is_refused_with_the_line(
 ) -> None:
     """Checklist 15 and 16."""
     with pytest.raises(BadInput) as refused:
-        read_csv(content(table), 9)
+        read_csv(Model.Features, content(table), 9)
     assert len(refused.value.faults) == (1 if place else 0)
     assert all(fault.location.startswith(place) for fault in refused.value.faults)

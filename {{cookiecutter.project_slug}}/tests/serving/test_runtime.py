@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from package_name import cli
-from package_name.api.app import create_app
+from package_name.__main__ import main
 from package_name.errors import (
     IncompatibleModelVersion,
     InvalidModelVersion,
@@ -24,8 +23,11 @@ from package_name.ml import Model
 from package_name.ml.manifest import FileRecord
 from package_name.serving.champion import Champion, load, promote
 from package_name.serving.registry import Registry
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.training.foreground import train_now
+
+from rig.app import create_app
+from rig.names import PREFIX
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +37,8 @@ def both(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(trained.models_dir, root / "models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Model, "runtime", "joblib")
-        train_now(Settings(models_dir=root / "models", data_dir=root / "var", _env_file=None), {}, "never", print)
+        settings = Settings(models_dir=root / "models", data_dir=root / "var", _env_file=None)
+        train_now(Model, settings, {}, "never", print)
     return root / "models"
 
 
@@ -89,7 +92,7 @@ def test_the_record_says_what_serves_and_that_nothing_was_compared(registry: Reg
 
 
 def test_both_runtimes_answer_the_same(allowed: Registry) -> None:
-    answers = [load(allowed, version, 10**9).answer(example()).columns() for version in ("1", "2")]
+    answers = [load(Model, allowed, version, 10**9).answer(example()).columns() for version in ("1", "2")]
     for ours, theirs in zip(answers[0].values(), answers[1].values(), strict=True):
         (mine,), (other,) = ours.tolist(), theirs.tolist()
         assert mine == (other if isinstance(mine, str) else pytest.approx(other, rel=1e-5, abs=1e-4))
@@ -97,14 +100,14 @@ def test_both_runtimes_answer_the_same(allowed: Registry) -> None:
 
 def test_a_pickle_is_not_even_read_unless_allowed(registry: Registry, allowed: Registry, run_code: Any) -> None:
     ran = run_code(record=True)
-    with pytest.raises(PickleNotAllowed, match=f"set {PREFIX}ALLOW_PICKLE=true"):
-        load(registry, "2", 10**9)
+    with pytest.raises(PickleNotAllowed, match="ALLOW_PICKLE=true allows that"):
+        load(Model, registry, "2", 10**9)
     with pytest.raises(PickleNotAllowed):
-        promote(registry, "2", 10**9)
+        promote(Model, registry, "2", 10**9)
     assert registry.champion() == "1"
     assert not ran.exists()
     with pytest.raises(InvalidModelVersion, match="cannot predict"):  # what opting in means
-        load(allowed, "2", 10**9)
+        load(Model, allowed, "2", 10**9)
     assert ran.exists()
 
 
@@ -112,21 +115,21 @@ def test_a_tampered_pickle_is_refused_before_its_code_runs(allowed: Registry, ru
     """Checklist 35."""
     ran = run_code(record=False)
     with pytest.raises(InvalidModelVersion, match="not the file that was published"):
-        load(allowed, "2", 10**9)
+        load(Model, allowed, "2", 10**9)
     assert not ran.exists()
 
 
 def test_a_pickle_over_the_limit_is_refused_before_its_code_runs(allowed: Registry, run_code: Any) -> None:
     ran = run_code(record=True)
     with pytest.raises(InvalidModelVersion, match="over 10 bytes"):
-        load(allowed, "2", 10)
+        load(Model, allowed, "2", 10)
     assert not ran.exists()
 
 
 def test_a_pickle_of_another_scikit_learn_is_refused(registry: Registry, allowed: Registry) -> None:
     rewrite(registry, libraries={**registry.manifest("2").libraries, "scikit-learn": "0.1"})
     with pytest.raises(IncompatibleModelVersion, match=r"made with scikit-learn 0\.1, and here is \d"):
-        load(allowed, "2", 10**9)
+        load(Model, allowed, "2", 10**9)
 
 
 def test_a_pickle_whose_library_is_missing_is_refused_with_its_name(
@@ -136,13 +139,13 @@ def test_a_pickle_whose_library_is_missing_is_refused_with_its_name(
     for name in [name for name in sys.modules if name.startswith("sklearn.")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(InvalidModelVersion, match=r"model\.joblib of version 2 needs sklearn\S*, which is not"):
-        load(allowed, "2", 10**9)
+        load(Model, allowed, "2", 10**9)
 
 
 def test_a_champion_rolls_back_and_forth_between_runtimes(allowed: Registry) -> None:
-    champion = Champion(allowed, 10**9)
+    champion = Champion(Model, allowed, 10**9)
     for version in ("1", "2", "1"):
-        promote(allowed, version, 10**9)
+        promote(Model, allowed, version, 10**9)
         champion.refresh()
         assert champion.served is not None
         assert champion.served.version == version
@@ -150,7 +153,7 @@ def test_a_champion_rolls_back_and_forth_between_runtimes(allowed: Registry) -> 
 
 
 def test_a_champion_that_is_no_longer_allowed_does_not_replace_the_one_that_serves(registry: Registry) -> None:
-    champion = Champion(registry, 10**9)
+    champion = Champion(Model, registry, 10**9)
     champion.refresh()
     registry.promote("2")
     champion.refresh()
@@ -163,21 +166,21 @@ def test_training_promotes_such_a_version_only_if_allowed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, *, allowed: bool
 ) -> None:
     monkeypatch.setattr(Model, "runtime", "joblib")
-    result = train_now(settings.model_copy(update={"allow_pickle": allowed}), {}, "always", print)
+    result = train_now(Model, settings.model_copy(update={"allow_pickle": allowed}), {}, "always", print)
     assert result["promoted"] is allowed
-    assert allowed or f"{PREFIX}ALLOW_PICKLE" in result["reason"]
+    assert allowed or "ALLOW_PICKLE" in result["reason"]
 
 
 def test_the_api_refuses_or_serves_it_as_the_setting_says(registry: Registry, tmp_path: Path, rows: Any) -> None:
     settings = Settings(models_dir=registry.directory.parent, data_dir=tmp_path / "var")
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         answer = client.post("/models/2/promote")
         assert answer.status_code == 409
         assert answer.json()["type"].endswith("#pickle-not-allowed")
     settings = settings.model_copy(update={"allow_pickle": True})
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         assert client.post("/models/2/promote").status_code == 200
-    with TestClient(create_app(settings), base_url="https://127.0.0.1") as client:
+    with TestClient(create_app(Model, settings), base_url="https://127.0.0.1") as client:
         assert client.post("/predict", json={"data": rows}).json()["version"] == "2"
 
 
@@ -185,12 +188,12 @@ def test_the_command_line_refuses_or_serves_it_as_the_setting_says(
     registry: Registry, table: Any, rows: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}MODELS_DIR", str(registry.directory.parent))
-    assert cli.main(["models", "promote", "2"]) == 1
+    assert main(["models", "promote", "2"]) == 1
     assert "loading it runs the code in its file" in capsys.readouterr().err
     monkeypatch.setenv(f"{PREFIX}ALLOW_PICKLE", "true")
-    assert cli.main(["models", "promote", "2"]) == 0
+    assert main(["models", "promote", "2"]) == 0
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(table(rows[0]).encode())))
-    assert cli.main(["predict"]) == 0
+    assert main(["predict"]) == 0
     assert json.loads(capsys.readouterr().out)["version"] == "2"
 
 
@@ -203,7 +206,7 @@ def test_only_a_process_that_serves_a_pickle_loads_scikit_learn(registry: Regist
         "from pathlib import Path\n"
         f"registry = Registry(Path({str(registry.directory.parent)!r}), Model.name, allow_pickle=True)\n"
         "for version in ('1', '2'):\n"
-        "    load(registry, version, 10**9)\n"
+        "    load(Model, registry, version, 10**9)\n"
         "    print('sklearn' in sys.modules)\n"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

@@ -30,7 +30,7 @@ def test_a_shadow_that_answers_alike_agrees_and_another_does_not(constant: Calla
     sent = constant().answer(X)
     compared.offer(constant(), X, sent)
     other: Any = constant()
-    other.model.output = other.model.output[:, ::-1] if Model.labels else other.model.output + 1e9
+    other.runtime.output = other.runtime.output[:, ::-1] if Model.labels else other.runtime.output + 1e9
     compared.offer(other, X, sent)
     compared._thread.shutdown()  # noqa: SLF001 - to wait for it
     assert counted.told == [("42", 3, 0), ("42", 3, 3)]
@@ -41,7 +41,7 @@ def test_a_shadow_that_fails_disagrees_and_harms_nobody(constant: Callable[..., 
     compared = Shadow(counted)
     broken: Any = constant()
     sent = broken.answer(X)
-    broken.model.output = np.zeros((1, 1, 1), dtype=np.float32)
+    broken.runtime.output = np.zeros((1, 1, 1), dtype=np.float32)
     compared.offer(broken, X, sent)
     compared._thread.shutdown()  # noqa: SLF001
     assert counted.told == [("42", 3, 3)]
@@ -52,8 +52,8 @@ def test_callers_never_wait_for_a_slow_shadow(constant: Callable[..., Served], m
     counted, free = Counted(), threading.Event()
     compared = Shadow(counted)
     slow: Any = constant()
-    sent, compute = slow.answer(X), slow.model.compute
-    slow.model.compute = lambda X: (free.wait(300), compute(X))[1]
+    sent, compute = slow.answer(X), slow.runtime.compute
+    slow.runtime.compute = lambda X: (free.wait(300), compute(X))[1]
     for _ in range(50):
         compared.offer(slow, X, sent)
     free.set()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from package_name.errors import ClusterUnavailable
+from package_name.ml import Model
 from package_name.settings import Settings
 from package_name.training.candidate import order
 from package_name.training.child import NICENESS, run_in_child
@@ -22,7 +23,7 @@ PATIENCE = 300
 @pytest.fixture
 def what(settings: Settings) -> dict[str, Any]:
     """The order for a training on a cluster that cannot be reached: nobody knows how to speak to it."""
-    return order(settings.model_copy(update={"cluster_url": "unknown://127.0.0.1:9"}), Path("job"), {})
+    return order(Model, settings.model_copy(update={"cluster_url": "unknown://127.0.0.1:9"}), Path("job"), {})
 
 
 def test_a_training_in_a_child_process_tells_that_its_cluster_is_away(

@@ -26,7 +26,7 @@ def test_a_training_that_asks_joblib_for_help_gets_it_from_the_cluster(
     settings = Settings(models_dir=tmp_path / "models", data_dir=tmp_path / "var", cluster_url=cluster.url)
     with Client(cluster.url, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         before = client.run_on_scheduler(done_by)
-        assert train_now(settings, {}, "always", lambda _progress, _phase: None)["version"] == "1"
+        assert train_now(Model, settings, {}, "always", lambda _progress, _phase: None)["version"] == "1"
         assert client.run_on_scheduler(done_by) > before
 
 

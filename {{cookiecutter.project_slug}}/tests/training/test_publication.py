@@ -10,39 +10,39 @@ from package_name.training.publication import adopt, attempt, discard, left_over
 
 
 @pytest.fixture
-def settings(trained: Settings, tmp_path: Path) -> Settings:
-    """Settings of a registry of one's own."""
-    return trained.model_copy(update={"models_dir": tmp_path / "models"})
+def registry(tmp_path: Path) -> Registry:
+    """A registry of one's own."""
+    return Registry(tmp_path / "models", Model.name)
 
 
 def written(trained: Settings, directory: Path) -> Path:
     """Write what a training writes."""
-    shutil.copytree(Registry(trained.models_dir, Model.name).directory / "1", directory)
+    shutil.copytree(Registry.of(Model, trained).directory / "1", directory)
     return directory
 
 
 def test_a_worker_that_lost_its_job_takes_nothing_from_the_one_that_has_it(
-    settings: Settings, trained: Settings
+    registry: Registry, trained: Settings
 ) -> None:
     """Checklist 32."""
-    lost, held = (written(trained, attempt(settings, "job")) for _ in range(2))
+    lost, held = (written(trained, attempt(registry, "job")) for _ in range(2))
     shutil.rmtree(lost.parent)
     adopt(held)
-    assert publish(settings, "job") == "1"
+    assert publish(registry, "job") == "1"
 
 
-def test_an_attempt_takes_the_place_of_one_that_was_not_recorded(settings: Settings, trained: Settings) -> None:
+def test_an_attempt_takes_the_place_of_one_that_was_not_recorded(registry: Registry, trained: Settings) -> None:
     for _ in range(2):
-        adopt(written(trained, attempt(settings, "job")))
-    assert publish(settings, "job") == "1"
+        adopt(written(trained, attempt(registry, "job")))
+    assert publish(registry, "job") == "1"
 
 
 def test_what_is_left_of_a_run_is_found_and_removed_and_nothing_of_another(
-    settings: Settings, trained: Settings
+    registry: Registry, trained: Settings
 ) -> None:
-    adopt(written(trained, attempt(settings, "first")))
+    adopt(written(trained, attempt(registry, "first")))
     for run in ("first", "first", "second"):
-        written(trained, attempt(settings, run))
-    assert left_over(settings) == {"first", "second"}
-    discard(settings, "first")
-    assert left_over(settings) == {"second"}
+        written(trained, attempt(registry, run))
+    assert left_over(registry) == {"first", "second"}
+    discard(registry, "first")
+    assert left_over(registry) == {"second"}

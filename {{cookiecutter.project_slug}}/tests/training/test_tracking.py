@@ -45,9 +45,9 @@ def with_server(settings: Settings, tmp_path: Path, url: str, **more: Any) -> Se
 
 
 def test_without_a_server_nothing_is_recorded(trained: Settings) -> None:
-    assert track(trained, "1") == {}
+    assert track(Registry.of(Model, trained), trained, "1") == {}
     with pytest.raises(BadInput, match="MLFLOW_URL"):
-        record(trained, "1")
+        record(Registry.of(Model, trained), trained, "1")
 
 
 def test_a_training_succeeds_while_the_server_is_away(
@@ -61,7 +61,7 @@ def test_a_training_succeeds_while_the_server_is_away(
     monkeypatch.setenv("PYTHONPATH", EAGER_TRAINING)
     url = f"http://ann:s3cret@127.0.0.1:{closed_port}"
     settings = Settings.model_validate({"models_dir": tmp_path / "models", "mlflow_url": url})
-    result = train_now(settings, {}, "always", lambda _progress, _phase: None)
+    result = train_now(Model, settings, {}, "always", lambda _progress, _phase: None)
     assert (result["version"], result["promoted"]) == ("1", True)
     assert result["tracking"].startswith("Not recorded: ")
     assert result["tracking"].endswith("models track 1")
@@ -72,7 +72,7 @@ def test_a_training_succeeds_while_the_server_is_away(
 def test_a_version_that_is_not_there_is_not_recorded(trained: Settings, tmp_path: Path, closed_port: int) -> None:
     settings = with_server(trained, tmp_path, f"http://127.0.0.1:{closed_port}")
     with pytest.raises(ModelVersionNotFound):
-        record(settings, "9")
+        record(Registry.of(Model, settings), settings, "9")
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_credentials_are_taken_out_of_the_address(
 def test_a_deaf_server_is_given_up_in_time(trained: Settings, tmp_path: Path, deaf_port: int) -> None:
     settings = with_server(trained, tmp_path, f"http://127.0.0.1:{deaf_port}", mlflow_timeout_seconds=2)
     with pytest.raises(Unavailable, match="took longer than the 2 seconds"):
-        record(settings, "1")
+        record(Registry.of(Model, settings), settings, "1")
 
 
 @needs_mlflow
 def test_an_absent_server_is_told_from_an_absent_library(trained: Settings, tmp_path: Path, closed_port: int) -> None:
     settings = with_server(trained, tmp_path, f"http://127.0.0.1:{closed_port}")
     with pytest.raises(Unavailable, match="is away or did not take it"):
-        record(settings, "1")
+        record(Registry.of(Model, settings), settings, "1")
 
 
 @needs_mlflow
@@ -116,10 +116,10 @@ def test_a_version_is_recorded_with_all_that_it_is(
     from mlflow import MlflowClient
 
     settings = with_server(trained, tmp_path, MLFLOW_URL)
-    address = record(settings, "1")
-    assert record(settings, "1") == address
+    address = record(Registry.of(Model, settings), settings, "1")
+    assert record(Registry.of(Model, settings), settings, "1") == address
     client = MlflowClient(MLFLOW_URL)
-    manifest = Registry(settings.models_dir, Model.name).manifest("1")
+    manifest = Registry.of(Model, settings).manifest("1")
     experiment = client.get_experiment_by_name(Model.name)
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], f"tags.run = '{manifest.run}'")

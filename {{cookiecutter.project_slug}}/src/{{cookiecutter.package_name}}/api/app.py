@@ -1,26 +1,27 @@
 """The application factory: settings in, ASGI application out."""
 
 import asyncio
+import gc
+import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.encoders import jsonable_encoder
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from .. import __version__
-from ..about import about
 from ..errors import BadInput, BadRequest, HeadTooLarge, RequestTimeout, ServiceError, Unavailable
 from ..jobs.store import Jobs
 from ..keys import KeyStore
 from ..logs import AccessLog
-from ..ml import Model
+from ..ml.base import SupervisedModel
 from ..monitoring.drift import Tallies
 from ..monitoring.metrics import Metrics
 from ..serving.cache import answer_cache
@@ -30,11 +31,11 @@ from ..serving.prediction import Predictor
 from ..serving.registry import Registry
 from ..serving.shadow import Shadow
 from ..settings import Settings
-from . import auth, batches, docs, health, jobs, metrics, models, predict, problems, results, traffic
+from . import auth, batches, docs, health, metrics, problems
 from .compression import Compression
 from .dependencies import Services
-from .direct import Shortcut
-from .drain import Drain
+from .direct import Routes, Shortcut, direct_routes
+from .drain import Drain, end_with_parent
 from .envelope import Envelope
 from .limits import Limits
 from .schemas import predict_request
@@ -51,6 +52,11 @@ LARGE_AT_ONCE = 2
 MEASURE_SECONDS = 10.0
 """Time between two looks at what this process uses, in seconds."""
 
+REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+"""A reference to a schema, in JSON."""
+NEW_OBJECTS = 10_000
+"""More objects than before after which Python looks for garbage. A large request makes as many, and leaves none."""
+
 log = logging.getLogger(__name__)
 
 
@@ -58,11 +64,7 @@ GUARDED = {str(status): answer for status, answer in problems.documented(*auth.E
 """What every operation may answer that asks who calls."""
 
 
-ROUTERS = tuple(one.router for one in (health, jobs, batches, results, models, traffic, metrics, docs))
-"""All routers. Probes are answered before the others are looked at, and so before FastAPI prepares those."""
-
-
-class Service(FastAPI):
+class Application(FastAPI):
     """An application whose OpenAPI document also holds the models that are read and written beside FastAPI."""
 
     services: Services
@@ -75,6 +77,20 @@ class Service(FastAPI):
     """What writes a line for each request, if anything does."""
     _described: dict[str, Any] | None = None
 
+    def __init__(self, **options: Any) -> None:
+        """Take FastAPI's options."""
+        super().__init__(**options)
+        self.direct: Routes = {}
+        """Routes that are answered directly."""
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Include a router as FastAPI does; its direct routes are answered directly if nothing stands before them."""
+        taken = {getattr(route, "path", None) for route in self.router.routes}
+        super().include_router(router, **options)
+        if not (options.get("dependencies") or router.dependencies or self.router.dependencies):
+            found = direct_routes(router.routes, options.get("prefix", ""))
+            self.direct |= {key: route for key, route in found.items() if key[1] not in taken}
+
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made anew when routes have been added."""
         made = super().openapi()
@@ -85,7 +101,7 @@ class Service(FastAPI):
 
     def _describe(self, document: dict[str, Any]) -> None:
         """Complete the document that FastAPI has made of the routes."""
-        document["components"]["schemas"] |= _components(self.services.settings)
+        document["components"]["schemas"] |= _referred(document["paths"], _components(self.services))
         document["components"]["securitySchemes"] = jsonable_encoder(
             {name: scheme.model for name, scheme in auth.SCHEMES.items()}, by_alias=True, exclude_none=True
         )
@@ -109,22 +125,21 @@ class Service(FastAPI):
         }
 
 
-def create_app(settings: Settings, public: Iterable[str] = ()) -> Service:
-    """Return the service as these settings describe it.
-
-    Every path needs a credential, also those of routes, mounts and websockets that are added to it. `public` names
-    paths that need none: `/status` is that path alone, `/files/*` stands for all below `/files`.
+def create_app(model: type[SupervisedModel], settings: Settings, public: Iterable[str] = ()) -> Application:
+    """Return the application of a service, with what all have and no more; see `Service.create_app`.
 
     Raises:
         ValueError: one of `public` is no path.
 
     """
-    registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
-    champion = Champion(registry, settings.max_model_bytes, Tallies(settings.data_dir / "drift", settings.drift_days))
+    registry = Registry.of(model, settings)
+    tallies = Tallies(settings.data_dir / "drift", settings.drift_days)
+    champion = Champion(model, registry, settings.max_model_bytes, tallies)
     measured = Metrics(champion.drift)
     shadow = Shadow(measured)
     predictor = Predictor(champion, shadow, measured)
     services = Services(
+        model=model,
         settings=settings,
         registry=registry,
         champion=champion,
@@ -142,11 +157,13 @@ def create_app(settings: Settings, public: Iterable[str] = ()) -> Service:
         needs_key=settings.needs_key,
     )
     traces, telemetry = _traces(settings)
-    app = Service(
-        title=about().name,
-        summary=about().description,
-        version=__version__,
-        contact={"name": about().author, "url": about().repository},
+    about = settings.about
+    told = problems.Problems(about.documentation)
+    app = Application(
+        title=about.name,
+        summary=about.description,
+        version=about.version,
+        contact={"name": about.author, "url": about.repository},
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -158,17 +175,17 @@ def create_app(settings: Settings, public: Iterable[str] = ()) -> Service:
     app.services = services
     app.traces = traces
     if traces is None:  # FastAPI tells a trace the route where its router finds it
-        app.add_middleware(Shortcut, application=app)
+        app.add_middleware(Shortcut, routes=app.direct)
     app.add_middleware(
         Limits,
         max_requests=settings.max_concurrent_requests,
         max_bytes=settings.max_body_bytes,
         max_bytes_at={"/batches": settings.max_upload_bytes},
+        problems=told,
     )
     _wrap(app, settings, services.metrics)
-    problems.install(app)
-    predict.install(app, settings.max_rows)
-    for router in ROUTERS:
+    problems.install(app, told)
+    for router in (health.router, metrics.router, docs.router):  # probes first, before FastAPI prepares the others
         app.include_router(router)
     docs.install(app)
     app.public = auth.Allowlist([*auth.OPEN, *public])
@@ -184,7 +201,7 @@ def _traces(settings: Settings) -> "tuple[TracerProvider | None, TelemetryConfig
         from .tracing import telemetry, tracer_provider
     except ModuleNotFoundError as error:
         raise BadInput(f"Traces need {error.name}, which is not installed here: install the group telemetry.") from None
-    provider = tracer_provider(str(settings.otlp_url), settings.trace_share)
+    provider = tracer_provider(settings.about, str(settings.otlp_url), settings.trace_share)
     return provider, telemetry(provider)
 
 
@@ -206,7 +223,7 @@ def _quotas(settings: Settings, measured: Metrics) -> "Quotas | None":
     return Quotas(settings, measured.uncounted.inc)
 
 
-def _wrap(app: Service, settings: Settings, metrics: Metrics) -> None:
+def _wrap(app: Application, settings: Settings, metrics: Metrics) -> None:
     """Put around the application what concerns every answer; the last added is the outermost."""
     app.add_middleware(Compression, over_bytes=settings.compress_over_bytes)
     if settings.cors_origins:
@@ -241,8 +258,10 @@ def _wrap(app: Service, settings: Settings, metrics: Metrics) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: Service) -> AsyncIterator[None]:
+async def _lifespan(app: Application) -> AsyncIterator[None]:
     """Load the champion, then follow it for as long as the application runs."""
+    end_with_parent()
+    gc.set_threshold(NEW_OBJECTS)
     services = app.services
     services.drain.install()
     if not services.settings.needs_key:
@@ -279,13 +298,26 @@ async def _measure(services: Services) -> None:
         await asyncio.sleep(MEASURE_SECONDS)
 
 
-def _components(settings: Settings) -> dict[str, Any]:
+def _referred(paths: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return those of some schemas that paths, or other such schemas, refer to."""
+    found: dict[str, Any] = {}
+    waiting = set(REFERENCE.findall(json.dumps(paths)))
+    while names := waiting & schemas.keys() - found.keys():
+        found |= {name: schemas[name] for name in names}
+        waiting = set(REFERENCE.findall(json.dumps([schemas[name] for name in names])))
+    return {name: schema for name, schema in schemas.items() if name in found}
+
+
+def _components(services: Services) -> dict[str, Any]:
     """Return the JSON Schemas of what the endpoints read themselves and of the problems that a handler writes."""
+    model, max_rows = services.model, services.settings.max_rows
     models: list[Any] = [
-        (predict_request(settings.max_rows), "validation"),
-        (Model.Hyperparameters, "validation"),
+        (predict_request(model.Features, max_rows), "validation"),
+        (model.Hyperparameters, "validation"),
         (batches.Source, "validation"),
         (problems.Problem, "serialization"),
     ]
     schemas: dict[str, Any] = models_json_schema(models, ref_template="#/components/schemas/{model}")[1]["$defs"]
+    kind = problems.Problems(services.settings.about.documentation).type_of("invalid-input")
+    schemas["Problem"]["properties"]["type"]["examples"] = [kind]
     return schemas

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.requests import HTTPConnection
 
 from ..errors import ModelNotReady
+from ..ml.base import SupervisedModel
 from ..monitoring.metrics import Metrics
 from ..serving.cache import AnswerCache
 from ..serving.champion import Champion, Served
@@ -36,6 +37,8 @@ NOT_READY = "No model version serves yet. Train one: POST /train, or `make train
 class Services:
     """What stands behind the endpoints; the application holds it."""
 
+    model: type[SupervisedModel]
+    """The class of the model that is served."""
     settings: Settings
     """How the service runs."""
     registry: Registry

@@ -7,13 +7,14 @@ and a middleware brings the request to it. All else is as ever: guards turn call
 errors answer what is raised, and OpenAPI describes it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from inspect import iscoroutinefunction, signature
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.requests import HTTPConnection
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 Guard = Callable[[Request], Awaitable[Any]]
@@ -24,7 +25,7 @@ RAISED = "direct.raised"
 class DirectRoute(APIRoute):
     """A route whose endpoint, and whose guards before it, take the request and nothing else.
 
-    Add it to the application itself: guards of a router that includes it would not be seen.
+    It is one like any other where its router is included with dependencies of its own, which are called then.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -41,24 +42,29 @@ class DirectRoute(APIRoute):
         return response
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that the router has found the route for."""
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)  # refuses it
-            return
+        """Answer a request that the router has found the route for, unless an error was raised for it already."""
         if RAISED in scope:
             raise scope[RAISED]
-        response = await self.respond(Request(scope, receive))
-        await response(scope, receive, send)
+        await super().handle(scope, receive, send)
+
+
+Routes = dict[tuple[str, str], DirectRoute]
+"""Direct routes by method and path."""
+
+
+def direct_routes(routes: Iterable[BaseRoute], prefix: str = "") -> Routes:
+    """Find the direct ones among routes that stand below a prefix."""
+    direct = [route for route in routes if isinstance(route, DirectRoute)]
+    return {(method, prefix + route.path): route for route in direct for method in route.methods or ()}
 
 
 class Shortcut:
     """Bring requests for direct routes to them, past the layers that others need. The innermost middleware."""
 
-    def __init__(self, app: ASGIApp, application: FastAPI) -> None:
-        """Know the direct routes of an application."""
+    def __init__(self, app: ASGIApp, routes: Routes) -> None:
+        """Know the direct routes; more may be added to them."""
         self.app = app
-        direct = [route for route in application.router.routes if isinstance(route, DirectRoute)]
-        self._routes = {(method, route.path): route for route in direct for method in route.methods or ()}
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered by its route, or pass it on, also with an error that was raised."""

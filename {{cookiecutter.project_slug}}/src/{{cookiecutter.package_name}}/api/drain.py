@@ -1,7 +1,9 @@
-"""The time between the signal to stop and the end of listening."""
+"""How a serving process ends: some time after the signal to stop, and with the process that started it."""
 
 import asyncio
 import logging
+import multiprocessing
+import os
 import signal
 import threading
 from types import FrameType
@@ -36,3 +38,19 @@ class Drain:
             loop.call_soon_threadsafe(loop.call_later, self.seconds, stop, number, None)
 
         signal.signal(signal.SIGTERM, begin)
+
+
+def end_with_parent() -> None:
+    """Stop this process, if it is one of several that serve, when the one that started it has died.
+
+    Nobody would stop it otherwise, and it would keep the address from the next start.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import ModelNotReady, Stopping
-from ..ml import Model
 from .dependencies import EverythingBehind, ServingVersion
 from .problems import documented
 
@@ -46,4 +45,4 @@ async def ready(version: ServingVersion, services: EverythingBehind) -> Ready:
     """Tell that this process can predict, and with which version."""
     if services.drain.begun:
         raise Stopping("This process is about to stop. Send requests to another.")
-    return Ready(model=Model.name, version=version.version)
+    return Ready(model=version.model.name, version=version.version)

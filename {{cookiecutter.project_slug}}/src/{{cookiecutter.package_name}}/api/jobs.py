@@ -1,28 +1,14 @@
-"""Background work: ask for a training, follow it, cancel it."""
+"""Background work: list jobs, follow one, cancel it."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query
 from pydantic import StringConstraints
 
-from ..errors import (
-    BadInput,
-    BadRequest,
-    DiskFull,
-    JobFinished,
-    JobNotFound,
-    JobsUnavailable,
-    NotAllowed,
-    NotAuthenticated,
-    TooLarge,
-    UnsupportedMediaType,
-)
+from ..errors import BadInput, JobFinished, JobNotFound, JobsUnavailable, NotAllowed, NotAuthenticated
 from ..jobs.job import Job, JobPage
 from ..keys import Caller
-from ..ml import Model
-from ..ml.base import Hyperparameters
 from .auth import require
-from .body import described, json_body
 from .dependencies import BackgroundJobs
 from .problems import documented
 
@@ -56,34 +42,6 @@ def own_job(job_id: JobId, jobs: BackgroundJobs, caller: _JobsCaller) -> Job:
 
 
 OwnJob = Annotated[Job, Depends(own_job)]
-
-read_hyperparameters = json_body(Model.Hyperparameters, lambda place: ".".join(map(str, place)) or "body")
-
-
-@router.post(
-    "/train",
-    status_code=202,
-    openapi_extra=described(Model.Hyperparameters, {"defaults": {}}, required=False),
-    responses=documented(BadRequest, TooLarge, UnsupportedMediaType, DiskFull)
-    | {
-        202: {
-            "description": "The training is queued; `Location` is where to follow it.",
-            "headers": {"Location": {"description": "Path of the job.", "schema": {"type": "string"}}},
-        }
-    },
-)
-def train(
-    caller: Annotated[Caller, require("train")],  # first, so that a stranger's body is not judged, nor even read
-    hyperparameters: Annotated[Hyperparameters, Depends(read_hyperparameters)],
-    jobs: BackgroundJobs,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> Job:
-    """Train a new version in the background; it serves if it is good enough."""
-    chosen = hyperparameters.model_dump(exclude_unset=True)
-    job = jobs.submit("train", {"hyperparameters": chosen}, idempotency_key, owner=caller.name)
-    response.headers["Location"] = f"/jobs/{job.id}"
-    return job
 
 
 @router.get("/jobs")

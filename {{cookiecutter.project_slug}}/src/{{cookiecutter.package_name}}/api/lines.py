@@ -7,8 +7,6 @@ from typing import Any
 
 from fastapi.responses import StreamingResponse
 
-from ..ml import Model
-
 MEDIA_TYPE = "application/x-ndjson"
 """What callers accept who want lines."""
 ROWS = 500
@@ -46,7 +44,7 @@ def _pieces(prediction: dict[str, Any]) -> Iterator[str]:
 
 def _rows(prediction: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Split the lists of an answer into one object for each row; what is said of all is said of each."""
-    lists = {name: prediction[name] for name in Model.Predictions.model_fields}
+    lists = {name: value for name, value in prediction.items() if isinstance(value, list)}
     answer = {name: value for name, value in prediction.items() if name not in lists}
     for values in zip(*lists.values(), strict=True):
         yield answer | dict(zip(lists, values, strict=True))

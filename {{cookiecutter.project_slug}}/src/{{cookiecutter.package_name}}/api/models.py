@@ -15,7 +15,6 @@ from ..errors import (
     NotAuthenticated,
     PickleNotAllowed,
 )
-from ..ml import Model
 from ..ml.manifest import Manifest
 from ..serving import champion
 from ..serving.registry import Registry
@@ -40,10 +39,11 @@ Version = Annotated[str, Path(description="Number of the version.", examples=["1
     response_model=ModelVersions,
     responses=documented_tag() | documented(BadInput),
 )
-def list_versions(registry: ModelRegistry, if_none_match: IfNoneMatch = None) -> Response:
+def list_versions(services: EverythingBehind, if_none_match: IfNoneMatch = None) -> Response:
     """List all versions, newest first."""
+    registry = services.registry
     versions = list(_readable(registry, registry.champion()))
-    return conditional(ModelVersions(model=Model.name, versions=versions), if_none_match)
+    return conditional(ModelVersions(model=services.model.name, versions=versions), if_none_match)
 
 
 @router.get(
@@ -66,7 +66,7 @@ def get_version(version: Version, registry: ModelRegistry, if_none_match: IfNone
 )
 def promote(version: Version, services: EverythingBehind) -> ModelVersion:
     """Make a version the one that serves: roll back, or forward. All serving processes follow within two seconds."""
-    champion.promote(services.registry, version, services.settings.max_model_bytes)
+    champion.promote(services.model, services.registry, version, services.settings.max_model_bytes)
     return describe(version, services.registry.manifest(version), version)
 
 

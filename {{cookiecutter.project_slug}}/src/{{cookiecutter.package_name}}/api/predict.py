@@ -2,29 +2,28 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from numpy.typing import NDArray
 from pydantic_core import to_json
 from starlette.datastructures import UploadFile
 
 from .. import errors
-from ..ml import Model
-from ..ml.base import Lists
+from ..ml.base import Lists, SupervisedModel
 from ..serving import prediction
 from ..serving.cache import key_of
 from ..serving.champion import Served
 from ..serving.pace import SMALL
-from ..serving.prediction import Prediction
 from . import lines
 from .auth import require
 from .body import JSON, described, json_content, parsed
 from .dependencies import ServedVersion, Services, served, services
 from .direct import DirectRoute
 from .problems import documented
-from .schemas import PREDICT_EXAMPLES, place_of_row_value, predict_request
+from .schemas import place_of_row_value, predict_examples, predict_request
 
 ERRORS = documented(
     errors.BadRequest,
@@ -60,7 +59,6 @@ SAME: dict[str, Any] = {
     "methods": ["POST"],
     "tags": ["predict"],
     "dependencies": [require("predict")],
-    "response_model": Prediction,
     "responses": ERRORS | lines.DOCUMENTED,
 }
 """What the routes have in common."""
@@ -70,12 +68,16 @@ Matrix = NDArray[Any]
 Write = Callable[[dict[str, Any]], Response]
 
 
-def install(app: FastAPI, max_rows: int) -> None:
-    """Add the routes that predict; `max_rows` is the most that one request may hold. To be called before others are.
+def router(model: type[SupervisedModel], max_rows: int) -> APIRouter:
+    """Return the router of what predicts with a model, at most `max_rows` rows at once.
 
-    Most requests are for the first, so the router finds it first, and it is answered directly.
+    Most requests are for the first of its routes, which is answered directly.
     """
-    request_model = predict_request(max_rows)
+    features = model.Features
+    request_model = predict_request(features, max_rows)
+    locate = partial(place_of_row_value, features.names())
+    same = {"response_model": prediction.prediction_of(model), **SAME}
+    predictions = APIRouter()
 
     async def predict(request: Request) -> Response:
         """Predict each row. Callers that accept `application/x-ndjson` get a line for each."""
@@ -83,7 +85,7 @@ def install(app: FastAPI, max_rows: int) -> None:
         version = await served(request)
 
         def read() -> Matrix:
-            return Model.Features.matrix(parsed(request_model, content, place_of_row_value).rows())
+            return features.matrix(parsed(request_model, content, locate).rows())
 
         return await answer(request, version, read, len(content))
 
@@ -94,15 +96,14 @@ def install(app: FastAPI, max_rows: int) -> None:
         content = await file.read()
 
         def read() -> Matrix:
-            return Model.Features.matrix(prediction.read_csv(content, max_rows))
+            return features.matrix(prediction.read_csv(features, content, max_rows))
 
         return await answer(request, version, read, len(content))
 
-    described_body = described(request_model, PREDICT_EXAMPLES)
-    app.router.add_api_route(
-        "/predict", predict, openapi_extra=described_body, route_class_override=DirectRoute, **SAME
-    )
-    app.router.add_api_route("/predict/csv", predict_csv, openapi_extra=UPLOAD, **SAME)
+    body = described(request_model, predict_examples(features))
+    predictions.add_api_route("/predict", predict, openapi_extra=body, route_class_override=DirectRoute, **same)
+    predictions.add_api_route("/predict/csv", predict_csv, openapi_extra=UPLOAD, **same)
+    return predictions
 
 
 async def answer(request: Request, version: Served, read: Callable[[], Matrix], size: int) -> Response:
@@ -117,7 +118,7 @@ async def answer(request: Request, version: Served, read: Callable[[], Matrix], 
     if behind.cache is None:
         return await predicted(behind, version, read, write, size)
     X = await worked_out(behind, read, in_thread=size > SMALL)
-    key = key_of(Model.name, version.identity, X)
+    key = key_of(version.model.name, version.identity, X)
     kept, result = await behind.cache.find(key)
     behind.metrics.cache.labels(result).inc()
     if kept is None:

@@ -1,5 +1,6 @@
 """What requests and answers look like, derived from the model's features and labels."""
 
+from collections.abc import Sequence
 from copy import copy
 from datetime import datetime
 from functools import cache
@@ -9,19 +10,14 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_mo
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ..ml import Model
+from ..ml.features import Features
 from ..ml.manifest import Manifest
 
-FEATURES = Model.Features.names()
-"""Names of the features, in the order of a row."""
-EXAMPLE = Model.Features.example()
-"""The row that examples show."""
 
-PREDICT_EXAMPLES = {
-    "rows": {"data": [EXAMPLE.values()]},
-    "objects": {"data": [EXAMPLE.model_dump()]},
-}
-"""Bodies of `POST /predict` as the documentation shows them: the values in order, or by name."""
+def predict_examples(features: type[Features]) -> dict[str, Any]:
+    """Return bodies of `POST /predict` as the documentation shows them: the values in order, or by name."""
+    example = features.example()
+    return {"rows": {"data": [example.values()]}, "objects": {"data": [example.model_dump()]}}
 
 
 class PredictRequest(BaseModel):
@@ -34,16 +30,16 @@ class PredictRequest(BaseModel):
 
     def rows(self) -> list[Any]:
         """Return each row's values in the order of the features; there is a row, and all are of one form."""
-        return [row.values() for row in self.data] if isinstance(self.data[0], Model.Features) else self.data
+        return [row.values() for row in self.data] if isinstance(self.data[0], Features) else self.data
 
 
 @cache
-def predict_request(max_rows: int) -> type[PredictRequest]:
-    """Return the model of a body with 1 to `max_rows` rows."""
+def predict_request(features: type[Features], max_rows: int) -> type[PredictRequest]:
+    """Return the pydantic model of a body with 1 to `max_rows` rows of these features."""
     limits = Field(min_length=1, max_length=max_rows)
-    row: Any = tuple.__class_getitem__(tuple(_element(field) for field in Model.Features.model_fields.values()))
+    row: Any = tuple.__class_getitem__(tuple(_element(field) for field in features.model_fields.values()))
     arrays: Any = Annotated[list.__class_getitem__(row), limits, Tag("rows")]
-    objects: Any = Annotated[list.__class_getitem__(Model.Features), limits, Tag("objects")]
+    objects: Any = Annotated[list.__class_getitem__(features), limits, Tag("objects")]
     data: Any = Annotated[arrays | objects, Discriminator(_form)]
     described = Field(description="The rows: all of them arrays, or all of them objects.")
     return create_model(
@@ -63,12 +59,12 @@ def _form(data: Any) -> str:
     return "objects" if isinstance(data, list) and data and isinstance(data[0], dict) else "rows"
 
 
-def place_of_row_value(place: tuple[int | str, ...]) -> str:
-    """Name a place in a `PredictRequest`, such as `data[3].width`."""
+def place_of_row_value(names: Sequence[str], place: tuple[int | str, ...]) -> str:
+    """Name a place in a `PredictRequest`, such as `data[3].width`; `names` are those of the features."""
     if len(place) <= 2:  # noqa: PLR2004 - (data, form)
         return str(place[0]) if place else "body"
     row, *field = place[2:]
-    name = FEATURES[field[0]] if field and isinstance(field[0], int) and field[0] < len(FEATURES) else None
+    name = names[field[0]] if field and isinstance(field[0], int) and field[0] < len(names) else None
     return f"data[{row}]" + (f".{name or field[0]}" if field else "")
 
 

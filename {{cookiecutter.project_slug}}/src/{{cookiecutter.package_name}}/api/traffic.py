@@ -46,7 +46,7 @@ def show_traffic(registry: ModelRegistry) -> Traffic:
 )
 def set_canary(version: Version, share: Share, services: EverythingBehind) -> Traffic:
     """Let a version answer a share of the requests. All serving processes follow within two seconds."""
-    return champion.canary(services.registry, version, share, services.settings.max_model_bytes)
+    return champion.canary(services.model, services.registry, version, share, services.settings.max_model_bytes)
 
 
 @router.put(
@@ -54,7 +54,7 @@ def set_canary(version: Version, share: Share, services: EverythingBehind) -> Tr
 )
 def set_shadow(version: Version, services: EverythingBehind) -> Traffic:
     """Compare a version's answers with those that are sent. The metrics tell how often they differ."""
-    return champion.shadow(services.registry, version, services.settings.max_model_bytes)
+    return champion.shadow(services.model, services.registry, version, services.settings.max_model_bytes)
 
 
 @router.delete("/canary", dependencies=[require("admin")])

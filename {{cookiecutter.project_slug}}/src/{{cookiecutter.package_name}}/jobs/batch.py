@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ScoringFailed
 from ..monitoring.jobs import JobMetrics
@@ -18,6 +18,9 @@ from .claim import WORKER_TRIES, Claim, claimed
 from .lease import FileLeases, turn
 from .patience import patient
 from .store import Jobs
+
+if TYPE_CHECKING:
+    from ..ml.base import SupervisedModel
 
 UPLOADS, SOURCES = "uploads", "sources"
 """Folders of the storage: what was sent, and what its owners put there themselves."""
@@ -46,8 +49,10 @@ def rejects_of(job_id: str) -> str:
     return f"{folder_of(job_id)}/rejects.csv"
 
 
-def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics: JobMetrics) -> None:
-    """Make the job known to the library, which must not be running yet."""
+def register(
+    model: "type[SupervisedModel]", settings: Settings, jobs: Jobs, stopping: threading.Event, metrics: JobMetrics
+) -> None:
+    """Make the job of scoring a file with a model known to the library, which must not be running yet."""
     from dbos import DBOS
 
     turns = FileLeases(settings.data_dir / "workers")
@@ -62,7 +67,7 @@ def register(settings: Settings, jobs: Jobs, stopping: threading.Event, metrics:
         claim = claimed(jobs, stopping)
 
         def step(name: str, work: Callable[..., T], *given: Any) -> T:
-            return DBOS.run_step({"name": name}, patient, lambda: work(settings, claim, *given), claim.wait)
+            return DBOS.run_step({"name": name}, patient, lambda: work(model, settings, claim, *given), claim.wait)
 
         with tried(settings, jobs, claim, turns):
             step("cut", cut, arguments)
@@ -92,19 +97,19 @@ def tried(settings: Settings, jobs: Jobs, claim: Claim, turns: FileLeases) -> It
         yield
 
 
-def cut(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> None:
+def cut(model: "type[SupervisedModel]", settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> None:
     """Cut the file, and write down what is to be done."""
     files = settings.files_url()
     source = (files, arguments["source"], arguments["form"])
-    prepare(settings, files, folder_of(claim.job_id), source, arguments["results"])
+    prepare(model, settings, files, folder_of(claim.job_id), source, arguments["results"])
 
 
-def score_group(settings: Settings, claim: Claim) -> bool:
+def score_group(model: "type[SupervisedModel]", settings: Settings, claim: Claim) -> bool:
     """Score the next parts; tell whether any are left."""
     plan = plan_of(settings.files_url(), folder_of(claim.job_id))
     began = time.monotonic()
     Storage(settings.files_url()).check_room(0, settings.min_free_bytes)
-    before, after = score_some(plan, settings.cluster_url)
+    before, after = score_some(model, plan, settings.cluster_url)
     rate = rate_of(after.rows + after.rejected - before.rows - before.rejected, time.monotonic() - began)
     are_left = after.done < len(plan.parts)
     if are_left:
@@ -113,13 +118,15 @@ def score_group(settings: Settings, claim: Claim) -> bool:
     return are_left
 
 
-def put_together(settings: Settings, claim: Claim, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def put_together(
+    model: "type[SupervisedModel]", settings: Settings, claim: Claim, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write the result and return what is told of it."""
     files, job_id = Storage(settings.files_url()), claim.job_id
     plan = plan_of(files.url, folder_of(job_id))
     progress = progress_of(plan)
     results = {form: (files, result_of(job_id, form)) for form in plan.order.results}
-    finish(plan, results, (files, rejects_of(job_id)), claim.check)
+    finish(model, plan, results, (files, rejects_of(job_id)), claim.check)
     return {
         "version": plan.order.version,
         "rows": progress.rows,

@@ -7,17 +7,20 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import DiskFull, JobsUnavailable, ServiceError, Unavailable
-from ..logs import PACKAGE
 from ..monitoring.jobs import JobMetrics
+from ..serving.registry import Registry
 from ..settings import Settings
 from ..training.child import ChildKilled
 from . import batch, claim, expiry, schedule, store, train
 from .clock import set_sqlite_clock
 from .lease import NAME, FileLeases, Leases, PostgresLeases, take_lowest
 from .store import Jobs
+
+if TYPE_CHECKING:
+    from ..ml.base import SupervisedModel
 
 VERSION = "1"
 """Kept with every job, and a worker takes up only jobs of its own: changing it would strand those under way."""
@@ -34,8 +37,10 @@ STOP_SECONDS = 10
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, metrics: JobMetrics, *, exit_with_parent: bool = False) -> None:
-    """Run jobs until SIGTERM or SIGINT; what is under way then is left to be resumed.
+def run(
+    model: "type[SupervisedModel]", settings: Settings, metrics: JobMetrics, *, exit_with_parent: bool = False
+) -> None:
+    """Run the jobs of a model until SIGTERM or SIGINT; what is under way then is left to be resumed.
 
     With `exit_with_parent`, also the end of standard input stops the worker. Raises `JobsUnavailable` if the database
     cannot be reached at the start.
@@ -45,10 +50,13 @@ def run(settings: Settings, metrics: JobMetrics, *, exit_with_parent: bool = Fal
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     jobs = Jobs(settings)
     jobs.executors()  # makes the database if there is none, and says clearly if it is out of reach
-    train.tidy(settings, jobs)
+    train.tidy(Registry.of(model, settings), jobs)
     leases = _open_leases(settings)
     name = take_lowest(leases)
-    _launch(settings, jobs, name, stopping, metrics)
+    _configure(settings, name)
+    for kind in (train, batch):
+        kind.register(model, settings, jobs, stopping, metrics)
+    _launch()
     log.info("Worker %s is ready", name)
     chores = (schedule.Schedule(settings, jobs), expiry.Expiry(settings, jobs))
     _watch(jobs, leases, name, stopping, chores)
@@ -83,11 +91,11 @@ def _open_leases(settings: Settings) -> Leases:
     url = settings.jobs_url()
     if url.startswith("sqlite"):
         return FileLeases(settings.data_dir / "workers")
-    return PostgresLeases(url, PACKAGE)
+    return PostgresLeases(url, settings.package)
 
 
-def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event, metrics: JobMetrics) -> None:
-    """Start the library: no console, no telemetry, no server; its own jobs are recovered at once."""
+def _configure(settings: Settings, name: str) -> None:
+    """Make the library ready: no console, no telemetry, no server."""
     from dbos import DBOS, DBOSPortableJSONSerializer
 
     library = logging.getLogger("dbos")
@@ -98,7 +106,7 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
     set_sqlite_clock()
     DBOS(
         config={
-            "name": PACKAGE,
+            "name": settings.package,
             "system_database_url": settings.jobs_url(),
             "executor_id": name,
             "application_version": VERSION,
@@ -109,8 +117,12 @@ def _launch(settings: Settings, jobs: Jobs, name: str, stopping: threading.Event
             "notification_listener_polling_interval_sec": 0.2,  # stopping waits for it
         }
     )
-    train.register(settings, jobs, stopping, metrics)
-    batch.register(settings, jobs, stopping, metrics)
+
+
+def _launch() -> None:
+    """Start the library; the jobs that this worker left unfinished are recovered at once."""
+    from dbos import DBOS
+
     DBOS.launch()
 
 

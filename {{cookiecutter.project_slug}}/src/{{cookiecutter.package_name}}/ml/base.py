@@ -131,6 +131,8 @@ class SupervisedModel(ABC):
     """One row of input."""
     Hyperparameters: ClassVar[type[Hyperparameters]]
     """What a training may vary."""
+    Predictions: ClassVar[type[BaseModel]]
+    """The fields of an answer, each a list with one element a row."""
 
     hyperparameters: Any
     """What this training varies, an instance of `Hyperparameters`."""

@@ -1,13 +1,12 @@
 """How good a trained model is on the examples held back: its metrics, and the numbers behind its figures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import Model
-from .base import Dataset, Interval
+from .base import Dataset, Interval, SupervisedModel
 
 MOST_ROWS = 10_000
 """Rows at most of a plot that has one for each example, so that big data do not make unreadable files."""
@@ -22,46 +21,51 @@ class Evaluation(NamedTuple):
     """How good a model is."""
 
     metrics: dict[str, float]
-    """The metrics by name, `Model.score` among them."""
+    """The metrics by name, the model's `score` among them."""
     plots: dict[str, Plot]
     """What there is to draw, by name: what `figures` can draw."""
 
 
 def evaluate(
-    compute: Callable[[NDArray[Any]], NDArray[np.float32]], interval: Interval | None, held_back: Dataset
+    model: type[SupervisedModel],
+    compute: Callable[[NDArray[Any]], NDArray[np.float32]],
+    interval: Interval | None,
+    held_back: Dataset,
 ) -> Evaluation:
     """Evaluate a trained model on examples that it has not seen.
 
     Args:
+        model: Its class.
         compute: Computes its output for some rows, as the service will.
         interval: How far its values may be off; None if it predicts classes.
         held_back: The examples.
 
     """
     output = compute(held_back.X)
-    return Evaluation(Model.evaluate(output, held_back.y, interval), plots(output, held_back.y, interval))
+    return Evaluation(model.evaluate(output, held_back.y, interval), plots(model, output, held_back.y, interval))
 
 
-def plots(output: NDArray[np.float32], y: NDArray[Any], interval: Interval | None) -> dict[str, Plot]:
+def plots(
+    model: type[SupervisedModel], output: NDArray[np.float32], y: NDArray[Any], interval: Interval | None
+) -> dict[str, Plot]:
     """Return the numbers behind the figures that fit the kind of model.
 
     Args:
+        model: The class of the model.
         output: What the model computed for some examples; shape (rows, classes), or one value a row.
         y: Their true targets; shape (rows,).
         interval: How far its values may be off; None if it predicts classes.
 
     """
-    of: dict[str, Callable[[], dict[str, Plot]]] = {
-        "classification": lambda: {"confusion": confusion(output, y), "calibration": calibration(output, y)},
-        "regression": lambda: {"residuals": residuals(output, y), "coverage": coverage(output, y, interval)},
-    }
-    return of[Model.kind]()
+    if model.kind == "classification":
+        return {"confusion": confusion(model.labels, output, y), "calibration": calibration(output, y)}
+    return {"residuals": residuals(output, y), "coverage": coverage(output, y, interval)}
 
 
-def confusion(output: NDArray[np.float32], y: NDArray[np.int64]) -> Plot:
-    """Return `actual` and `predicted` class of each example."""
-    labels = np.array(Model.labels, dtype=object)
-    return {"actual": labels[y[:MOST_ROWS]], "predicted": labels[output[:MOST_ROWS].argmax(axis=1)]}
+def confusion(labels: Sequence[str], output: NDArray[np.float32], y: NDArray[np.int64]) -> Plot:
+    """Return `actual` and `predicted` class of each example, by name; `labels` are in the order of their index."""
+    names = np.array(labels, dtype=object)
+    return {"actual": names[y[:MOST_ROWS]], "predicted": names[output[:MOST_ROWS].argmax(axis=1)]}
 
 
 def calibration(output: NDArray[np.float32], y: NDArray[np.int64]) -> Plot:

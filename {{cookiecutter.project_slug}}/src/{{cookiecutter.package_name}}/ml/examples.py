@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import Model
-from .base import Dataset
+from .base import Dataset, SupervisedModel
 from .download import Archive
 from .features import Column
 from .table import read_rows
@@ -19,29 +18,29 @@ SPLIT_SEED = 0
 """Seed of that choice. It is not a hyperparameter, so that versions are compared on the same examples."""
 
 
-def read(archive: Archive | None) -> Dataset:
-    """Return the examples, downloaded from an archive or the bundled ones, checked.
+def read(model: type[SupervisedModel], archive: Archive | None) -> Dataset:
+    """Return the examples of a model, downloaded from an archive or the bundled ones, checked.
 
     Raises:
         ValueError: they cannot be had, or are not what the model promises.
 
     """
-    data = Model.dataset(archive.fetch() if archive else None)
-    check(data)
+    data = model.dataset(archive.fetch() if archive else None)
+    check(model, data)
     return data
 
 
-def check(data: Dataset) -> None:
+def check(model: type[SupervisedModel], data: Dataset) -> None:
     """Make sure that the examples are what `Features` and `labels` promise: a model learns nonsense without complaint.
 
     Raises:
         ValueError: they are not; the message says where.
 
     """
-    names = Model.Features.names()
+    names = model.Features.names()
     if data.X.ndim != 2 or data.X.shape != (len(data.y), len(names)):  # noqa: PLR2004 - rows and columns
         raise ValueError(f"the examples must have {len(names)} features and a target each; X is {data.X.shape}")
-    for place, column in enumerate(Model.Features.columns()):
+    for place, column in enumerate(model.Features.columns()):
         values = data.X[:, place]
         fits = _text_fits(values) if column.kind == "text" else _number_fits(column, values)
         if not fits.all():
@@ -49,7 +48,7 @@ def check(data: Dataset) -> None:
                 f"{column.name} of example {fits.argmin()} (counted from 0) is not what Features promises: "
                 f"{column.range}"
             )
-    Model.check_targets(data.y)
+    model.check_targets(data.y)
 
 
 def _number_fits(column: Column, values: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -62,18 +61,18 @@ def _text_fits(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.array([isinstance(text, str) for text in values])
 
 
-def split(data: Dataset) -> tuple[Dataset, Dataset]:
+def split(model: type[SupervisedModel], data: Dataset) -> tuple[Dataset, Dataset]:
     """Hold back a share of the examples; return those to learn from and those held back."""
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(data.y))
     training, test = train_test_split(
-        rows, test_size=TEST_SHARE, random_state=SPLIT_SEED, stratify=Model.strata(data.y)
+        rows, test_size=TEST_SHARE, random_state=SPLIT_SEED, stratify=model.strata(data.y)
     )
     return data.rows(training), data.rows(test)
 
 
-def write_table(path: Path, data: Dataset) -> None:
+def write_table(model: type[SupervisedModel], path: Path, data: Dataset) -> None:
     """Write the examples as a CSV file that `read_table` reads back the same: equal data give equal bytes.
 
     It holds what the model sees: numbers in their shortest exact form, words for categories, texts as `Features.matrix`
@@ -83,34 +82,34 @@ def write_table(path: Path, data: Dataset) -> None:
         ValueError: they are not read back the same.
 
     """
-    columns = Model.Features.columns()
+    columns = model.Features.columns()
     # A lone carriage return in a text would be taken for the end of a line if the text were not quoted.
-    dialect: Any = {"quoting": csv.QUOTE_ALL if Model.Features.is_text() else csv.QUOTE_MINIMAL}
+    dialect: Any = {"quoting": csv.QUOTE_ALL if model.Features.is_text() else csv.QUOTE_MINIMAL}
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n", **dialect)
-        writer.writerow([*Model.Features.names(), Model.target])
+        writer.writerow([*model.Features.names(), model.target])
         for row, target in zip(data.X, data.y, strict=True):
             cells = [_to_cell(column, value) for column, value in zip(columns, row, strict=True)]
-            writer.writerow([*cells, Model.labels[target] if Model.labels else repr(float(target))])
-    again = read_table(path, data.source)
+            writer.writerow([*cells, model.labels[target] if model.labels else repr(float(target))])
+    again = read_table(model, path, data.source)
     if not (np.array_equal(again.X, data.X, equal_nan=data.X.dtype != object) and np.array_equal(again.y, data.y)):
         raise ValueError("the examples cannot be kept as a table: X does not hold what Features.matrix is to return")
 
 
-def read_table(path: Path, source: str) -> Dataset:
+def read_table(model: type[SupervisedModel], path: Path, source: str) -> Dataset:
     """Read what `write_table` wrote.
 
     Raises:
         ValueError: the file holds something else.
 
     """
-    columns = Model.Features.columns()
+    columns = model.Features.columns()
     X, y = [], []
     with path.open(encoding="utf-8", newline="") as file:
-        for _, (*cells, target) in read_rows(file, [*Model.Features.names(), Model.target]):
+        for _, (*cells, target) in read_rows(file, [*model.Features.names(), model.target]):
             X.append([_to_value(column, cell) for column, cell in zip(columns, cells, strict=True)])
-            y.append(Model.labels.index(target) if Model.labels else float(target))
-    values = np.array(X, dtype=object if Model.Features.is_text() else np.float32)
+            y.append(model.labels.index(target) if model.labels else float(target))
+    values = np.array(X, dtype=object if model.Features.is_text() else np.float32)
     return Dataset(values.reshape(len(X), len(columns)), np.array(y), source)
 
 

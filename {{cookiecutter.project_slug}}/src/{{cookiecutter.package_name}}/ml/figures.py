@@ -1,11 +1,10 @@
 """Figures of how good a model is, drawn from the numbers of `evaluation`, for notebooks and experiment trackers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from . import Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,25 +17,31 @@ HALF = 0.5
 """Share of a class from which on a cell is dark, so that its number is written in white."""
 
 
-def draw(name: str, plot: Columns) -> "Figure":
-    """Return a figure of its own of the plot of this name."""
+def draw(name: str, plot: Columns, labels: Sequence[str] = ()) -> "Figure":
+    """Return a figure of its own of the plot of this name; classes stand in the order of `labels`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), layout="constrained")
-    draw_on(figure.add_subplot(), name, plot)
+    draw_on(figure.add_subplot(), name, plot, labels)
     return figure
 
 
-def draw_on(axes: "Axes", name: str, plot: Columns) -> None:
-    """Draw the plot of this name on axes."""
-    DRAWN[name](axes, plot)
+def draw_on(axes: "Axes", name: str, plot: Columns, labels: Sequence[str] = ()) -> None:
+    """Draw the plot of this name on axes; classes stand in the order of `labels`."""
+    drawn: Mapping[str, Callable[[Axes, Columns], None]] = {
+        "confusion": partial(confusion, order=labels),
+        "calibration": calibration,
+        "residuals": residuals,
+        "coverage": coverage,
+    }
+    drawn[name](axes, plot)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def confusion(axes: "Axes", plot: Columns) -> None:
-    """Draw how often each class was taken for each class."""
-    order = {label: place for place, label in enumerate(Model.labels)}
-    labels = sorted({*plot["actual"], *plot["predicted"]}, key=lambda label: (order.get(label, len(order)), label))
+def confusion(axes: "Axes", plot: Columns, order: Sequence[str] = ()) -> None:
+    """Draw how often each class was taken for each class; those of `order` stand first, in that order."""
+    places = {label: place for place, label in enumerate(order)}
+    labels = sorted({*plot["actual"], *plot["predicted"]}, key=lambda label: (places.get(label, len(places)), label))
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     for actual, predicted in zip(plot["actual"], plot["predicted"], strict=True):
         counts[labels.index(actual), labels.index(predicted)] += 1
@@ -80,12 +85,3 @@ def _name_rows(axes: "Axes", plot: Columns, x: str, y: str) -> None:
     """Write beside each point how many rows it stands for."""
     for across, up, rows in zip(plot[x], plot[y], plot["rows"], strict=True):
         axes.annotate(f"{rows} rows", (across, up), (7, -9), textcoords="offset points", fontsize=8)
-
-
-DRAWN: Mapping[str, Callable[["Axes", Columns], None]] = {
-    "confusion": confusion,
-    "calibration": calibration,
-    "residuals": residuals,
-    "coverage": coverage,
-}
-"""What can be drawn, by the names of the plots."""

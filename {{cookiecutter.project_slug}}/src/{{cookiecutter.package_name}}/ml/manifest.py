@@ -1,5 +1,6 @@
 """The record that is kept with every trained version: what it is, how it was made and how good it is."""
 
+import inspect
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -115,12 +116,12 @@ def library_versions(estimator: Any) -> dict[str, str]:
     return {name: version(name) for name in sorted(names)}
 
 
-def git_commit() -> str | None:
-    """Return the commit of this code."""
+def git_commit(model: type) -> str | None:
+    """Return the commit of the code that a class stands in."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        here = Path(__file__).parent
+        here = Path(inspect.getfile(model)).parent
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, cwd=here)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, TypeError, subprocess.SubprocessError):  # a class of a notebook has no file
         return None
     return done.stdout.strip()

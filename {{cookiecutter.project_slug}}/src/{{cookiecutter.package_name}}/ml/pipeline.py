@@ -19,8 +19,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, HttpUrl, StringConstraints, ValidationError, model_validator
 
-from . import Model, examples, training
-from .base import Dataset, Hyperparameters
+from . import examples, training
+from .base import Dataset, Hyperparameters, SupervisedModel
 from .download import Archive
 from .evaluation import Plot, evaluate
 from .manifest import Manifest
@@ -62,16 +62,15 @@ class Params(BaseModel):
     train: dict[str, Any] = {}
     """Hyperparameters of the model; those left out have their default."""
 
-    @property
-    def hyperparameters(self) -> Hyperparameters:
-        """The hyperparameters, checked.
+    def hyperparameters(self, model: type[SupervisedModel]) -> Hyperparameters:
+        """Return the hyperparameters of a model, checked.
 
         Raises:
             ValueError: the model has no such hyperparameter, or does not accept its value.
 
         """
         try:
-            chosen: Hyperparameters = Model.Hyperparameters(**self.train)
+            chosen: Hyperparameters = model.Hyperparameters(**self.train)
         except ValidationError as error:
             anew = f"`pipeline params` prints a new {PARAMS} for the model"
             raise ValueError(f"{_mistakes(error, 'train')} ({anew})") from None
@@ -107,20 +106,21 @@ def _mistakes(error: ValidationError, *section: str) -> str:
     return f"{PARAMS}: " + "; ".join(f"{'.'.join(map(str, (*section, *one['loc'])))}: {one['msg']}" for one in faults)
 
 
-def write_params() -> str:
-    """Return a `params.yaml` with every hyperparameter of the model, its meaning and its default."""
+def write_params(model: type[SupervisedModel]) -> str:
+    """Return a `params.yaml` with every hyperparameter of a model, its meaning and its default."""
     lines = ["# What the stages of dvc.yaml run with."]
     lines += ["data:", "  # An archive to download and its SHA-256 digest; null for the bundled examples."]
     lines += ["  url: null", "  sha256: null", "train:"]
-    for name, field in Model.Hyperparameters.model_fields.items():
+    for name, field in model.Hyperparameters.model_fields.items():
         lines += [f"  # {field.description}", f"  {name}: {json.dumps(field.default)}"]
     return "\n".join(lines)
 
 
-def prepare(source: Source, cache: Path) -> dict[str, Any]:
+def prepare(model: type[SupervisedModel], source: Source, cache: Path) -> dict[str, Any]:
     """Write the examples as a table, in a form that depends on nothing but their values; return its record.
 
     Args:
+        model: The class of the model.
         source: Where the examples come from.
         cache: Directory to keep a downloaded archive in.
 
@@ -128,18 +128,18 @@ def prepare(source: Source, cache: Path) -> dict[str, Any]:
         ValueError: the examples cannot be had, or are not what the model promises.
 
     """
-    training.refuse_unfinished(Model)
-    data = examples.read(source.archive(cache))
+    training.refuse_unfinished(model)
+    data = examples.read(model, source.archive(cache))
     FOLDER.mkdir(exist_ok=True)
     table, note = FOLDER / "data.csv", FOLDER / "data.json"
     note.unlink(missing_ok=True)  # a table without its record is not complete
-    examples.write_table(table, data)
+    examples.write_table(model, table, data)
     record = {"source": data.source, "fingerprint": data.fingerprint, "rows": len(data.y)}
     _write_json(note, record)
     return record
 
 
-def train(hyperparameters: Hyperparameters, report: training.Report) -> Manifest:
+def train(model: type[SupervisedModel], hyperparameters: Hyperparameters, report: training.Report) -> Manifest:
     """Train a model on the table and write it to the folder `candidate`; return its record, which has no metrics yet.
 
     Raises:
@@ -147,25 +147,24 @@ def train(hyperparameters: Hyperparameters, report: training.Report) -> Manifest
         ValueError: the stage before has not been run.
 
     """
-    data = read_data()
-    trained = training.train(FOLDER / "candidate", uuid.uuid4().hex, Model(hyperparameters), data, report)
+    data = read_data(model)
+    trained = training.train(FOLDER / "candidate", uuid.uuid4().hex, model(hyperparameters), data, report)
     (FOLDER / "candidate" / "training.json").write_text(trained.model_dump_json(indent=2) + "\n", encoding="utf-8")
     report(1.0, "trained")
     return trained
 
 
-def evaluate_candidate() -> dict[str, float]:
+def evaluate_candidate(model: type[SupervisedModel]) -> dict[str, float]:
     """Evaluate the candidate on the examples held back; write its metrics and plots, and return the metrics.
 
     Raises:
         ValueError: a stage before has not been run.
 
     """
-    trained, data = read_candidate()
-    _, held_back = examples.split(data)
-    metrics, plots = evaluate(
-        training.opened(FOLDER / "candidate", trained.runtime).compute, trained.interval, held_back
-    )
+    trained, data = read_candidate(model)
+    _, held_back = examples.split(model, data)
+    compute = training.opened(model, FOLDER / "candidate", trained.runtime).compute
+    metrics, plots = evaluate(model, compute, trained.interval, held_back)
     _write_json(FOLDER / "metrics.json", metrics)
     shutil.rmtree(FOLDER / "plots", ignore_errors=True)
     (FOLDER / "plots").mkdir()
@@ -174,29 +173,30 @@ def evaluate_candidate() -> dict[str, float]:
     return metrics
 
 
-def assemble(directory: Path) -> str:
+def assemble(model: type[SupervisedModel], directory: Path) -> str:
     """Copy the candidate to `directory`, complete it with its manifest, and return the identifier of its training.
 
     It is evaluated once more, so that the metrics are those of this model whatever was run or left out before.
 
     Args:
+        model: The class of the model.
         directory: The folder above the one to write, which is called as the training is.
 
     Raises:
         ValueError: a stage before has not been run.
 
     """
-    trained, data = read_candidate()
+    trained, data = read_candidate(model)
     target = directory / trained.run
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for name in trained.files:
         shutil.copyfile(FOLDER / "candidate" / name, target / name)
-    training.complete(target, trained, data)
+    training.complete(model, target, trained, data)
     return trained.run
 
 
-def read_data() -> Dataset:
+def read_data(model: type[SupervisedModel]) -> Dataset:
     """Return the examples of the table.
 
     Raises:
@@ -205,7 +205,7 @@ def read_data() -> Dataset:
     """
     record = _read_json(FOLDER / "data.json", "data")
     try:
-        data = examples.read_table(FOLDER / "data.csv", record["source"])
+        data = examples.read_table(model, FOLDER / "data.csv", record["source"])
     except (OSError, ValueError):
         data = None
     if data is None or data.fingerprint != record["fingerprint"]:
@@ -213,7 +213,7 @@ def read_data() -> Dataset:
     return data
 
 
-def read_candidate() -> tuple[Manifest, Dataset]:
+def read_candidate(model: type[SupervisedModel]) -> tuple[Manifest, Dataset]:
     """Return the record of the candidate's training, and the examples it was trained on.
 
     Raises:
@@ -221,7 +221,7 @@ def read_candidate() -> tuple[Manifest, Dataset]:
 
     """
     trained = Manifest.model_validate(_read_json(FOLDER / "candidate" / "training.json", "train"))
-    data = read_data()
+    data = read_data(model)
     if data.fingerprint != trained.dataset.fingerprint:
         raise ValueError("the candidate was trained on other data: run the stage train again")
     return trained, data

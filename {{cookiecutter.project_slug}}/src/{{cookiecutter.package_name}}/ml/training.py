@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import Model, examples
+from . import examples
 from .base import Dataset, SupervisedModel
 from .download import Archive
 from .evaluation import Plot, evaluate
@@ -28,15 +28,20 @@ class TrainingRefused(ValueError):
 
 
 def train_candidate(
-    directory: Path, hyperparameters: Mapping[str, Any], archive: Archive | None, report: Report
+    model: type[SupervisedModel],
+    directory: Path,
+    hyperparameters: Mapping[str, Any],
+    archive: Archive | None,
+    report: Report,
 ) -> dict[str, float]:
     """Train a model and write it, with its manifest, to `directory`; its name is the run's identifier.
 
     These are the stages of `pipeline` in one go.
 
     Args:
+        model: The class of the model.
         directory: Where to write; what an earlier, interrupted run left there is removed.
-        hyperparameters: What to vary, checked against `Model.Hyperparameters`.
+        hyperparameters: What to vary, checked against the model's `Hyperparameters`.
         archive: Where to download the examples; None for the bundled ones.
         report: Called with the share done (0 to 1) and what comes next.
 
@@ -49,13 +54,13 @@ def train_candidate(
         ValueError: the hyperparameters or the data are not acceptable.
 
     """
-    refuse_unfinished(Model)
-    model = Model(Model.Hyperparameters(**hyperparameters))
+    refuse_unfinished(model)
+    untrained = model(model.Hyperparameters(**hyperparameters))
     report(0.0, "reading the data")
-    data = examples.read(archive)
-    trained = train(directory, directory.name, model, data, report)
+    data = examples.read(model, archive)
+    trained = train(directory, directory.name, untrained, data, report)
     report(0.9, "evaluating and writing")
-    metrics = complete(directory, trained, data)
+    metrics = complete(model, directory, trained, data)
     report(1.0, "trained")
     return metrics
 
@@ -83,7 +88,7 @@ def train(directory: Path, run: str, model: SupervisedModel, data: Dataset, repo
         TrainingRefused: the exported model differs from the original.
 
     """
-    training, held_back = examples.split(data)
+    training, held_back = examples.split(type(model), data)
     report(0.1, "training")
     model.train(training)
     report(0.7, "exporting")
@@ -109,26 +114,27 @@ def train(directory: Path, run: str, model: SupervisedModel, data: Dataset, repo
             **histograms(model.Features, training.X),
             PREDICTION: histogram(model.answer(model.compute(training.X), model.interval).prediction),
         },
-        git_commit=git_commit(),
+        git_commit=git_commit(type(model)),
         libraries=library_versions(model.estimator),
     )
 
 
-def complete(directory: Path, trained: Manifest, data: Dataset) -> dict[str, float]:
+def complete(model: type[SupervisedModel], directory: Path, trained: Manifest, data: Dataset) -> dict[str, float]:
     """Evaluate the model in `directory`, write its manifest there, and return the metrics: now it is a candidate."""
-    _, held_back = examples.split(data)
-    metrics, plots = evaluate(opened(directory, trained.runtime).compute, trained.interval, held_back)
+    _, held_back = examples.split(model, data)
+    compute = opened(model, directory, trained.runtime).compute
+    metrics, plots = evaluate(model, compute, trained.interval, held_back)
     files = {**trained.files, PLOTS: write_plots(directory / PLOTS, plots)}
     manifest = trained.model_copy(update={"metrics": metrics, "files": files})
     (directory / FILE_NAME).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
     return metrics
 
 
-def opened(directory: Path, runtime: str) -> Any:
+def opened(model: type[SupervisedModel], directory: Path, runtime: str) -> Any:
     """Open the model in a directory in the form that serves; what `compute` of the result does is what callers get."""
     if runtime == "joblib":
-        return Model.load(directory / "model.joblib")
-    return OnnxModel((directory / "model.onnx").read_bytes(), Model.output)
+        return model.load(directory / "model.joblib")
+    return OnnxModel((directory / "model.onnx").read_bytes(), model.output)
 
 
 def write_plots(path: Path, plots: Mapping[str, Plot]) -> FileRecord:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..durable import write_durably
-from ..ml import Model
+from ..ml.features import Features
 from ..ml.reference import PREDICTION, Histogram, measures, place
 
 MOST_WAITING = 100_000
@@ -77,14 +77,19 @@ class Drift:
 class Watch:
     """Counts the rows that a version predicts. `see` costs next to nothing; `flush` does the work, in any thread."""
 
-    def __init__(self, reference: Mapping[str, Histogram], directory: Path, name: str) -> None:
-        """Count against the reference of a version, in files of this name in its directory, from where they are."""
+    def __init__(
+        self, features: type[Features], reference: Mapping[str, Histogram], directory: Path, name: str
+    ) -> None:
+        """Count rows of these features against the reference of a version.
+
+        The counts are in files of this name in the version's directory, and go on from there.
+        """
         self.reference = reference
         """What the training data look like."""
         self._directory = directory
         self._name = name
-        example = Model.Features.matrix([Model.Features.example().values()])
-        self._names = tuple(measures(Model.Features, example))
+        self._features = features
+        self._names = tuple(measures(features, features.matrix([features.example().values()])))
         # Numbers in arrays that are there already: an object for each request would take ten times the memory.
         self._measured = np.empty((MOST_WAITING, len(self._names)), dtype=np.float32)
         self._predicted = np.empty(MOST_WAITING, dtype=np.float64)
@@ -103,7 +108,7 @@ class Watch:
     def see(self, X: NDArray[Any], prediction: NDArray[Any]) -> None:
         """Note rows that were predicted, to be counted later; shapes (rows, features) and (rows,)."""
         if X.dtype == object:  # texts: their length is measured
-            X = np.column_stack([*measures(Model.Features, X).values()])
+            X = np.column_stack([*measures(self._features, X).values()])
         with self._lock:
             start, end = self._rows, min(self._rows + len(X), MOST_WAITING)
             self._measured[start:end] = X[: end - start]
@@ -190,13 +195,13 @@ class Tallies:
         self._skipped: set[Path] = set()
         self.days = days
 
-    def watch(self, version: str, reference: Mapping[str, Histogram]) -> Watch:
-        """Begin to count what a version predicts, and forget what is too old."""
+    def watch(self, features: type[Features], version: str, reference: Mapping[str, Histogram]) -> Watch:
+        """Begin to count what a version predicts for rows of these features, and forget what is too old."""
         for path in self._directory.glob("*/*.json"):
             day = _day_of(path)  # a file without a day is not ours to remove
             if day is not None and not _within(day, self.days):
                 path.unlink(missing_ok=True)
-        return Watch(reference, self._directory / version, self._name)
+        return Watch(features, reference, self._directory / version, self._name)
 
     def drift(self, version: str, reference: Mapping[str, Histogram], days: int | None = None) -> list[Drift]:
         """Compare what a version predicted in the last `days` with its training."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pyarrow import compute as pc
 from pydantic import ValidationError
 
-from ..ml import Model
 from ..ml.features import Column, Features
 from ..ml.table import TableError, read_row
 from .read import Reject, Rows
@@ -34,24 +33,24 @@ class Checked(NamedTuple):
     """Those that are not good."""
 
 
-def check(rows: Rows) -> Checked:
+def check(features: type[Features], rows: Rows) -> Checked:
     """Keep the good rows, and say what is wrong with the others."""
-    columns = Model.Features.columns()
+    columns = features.columns()
     read = [_read(column, rows.table.column(column.name)) for column in columns]
     good = np.logical_and.reduce([fine for _, fine in read])
     rejects = list(rows.rejects)
     rescued: dict[int, tuple[Any, ...]] = {}
     for place in map(int, np.flatnonzero(~good)):
         try:
-            rescued[place] = _row(rows, place)
+            rescued[place] = _row(features, rows, place)
             good[place] = True
         except TableError as error:
             rejects.append((error.line, error.message))
     values = [value for value, _ in read]
     if good.all():
-        return Checked(rows.table, rows.lines, _matrix(values, rescued, rows.table), rejects)
+        return Checked(rows.table, rows.lines, _matrix(features, values, rescued, rows.table), rejects)
     kept = rows.table.filter(pa.array(good))
-    return Checked(kept, rows.lines[good], _matrix(values, rescued, kept, good), rejects)
+    return Checked(kept, rows.lines[good], _matrix(features, values, rescued, kept, good), rejects)
 
 
 def _read(column: Column, cells: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -80,9 +79,9 @@ def _numbers(cells: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.cast(pc.if_else(pc.match_substring_regex(cells, NUMBER), cells, None), pa.float64())
 
 
-def _row(rows: Rows, place: int) -> tuple[Any, ...]:
+def _row(features: type[Features], rows: Rows, place: int) -> tuple[Any, ...]:
     """Read one row as the API would; raise `TableError` if it is not acceptable."""
-    features, line = Model.Features, int(rows.lines[place])
+    line = int(rows.lines[place])
     cells = [rows.table.column(name)[place].as_py() for name in features.names()]
     if all(pa.types.is_string(rows.table.schema.field(name).type) for name in features.names()):
         return read_row(features, ["" if cell is None else cell for cell in cells], line)
@@ -99,6 +98,7 @@ def _row(rows: Rows, place: int) -> tuple[Any, ...]:
 
 
 def _matrix(
+    features: type[Features],
     values: Sequence[NDArray[np.float64]],
     rescued: dict[int, tuple[Any, ...]],
     table: pa.Table,
@@ -107,16 +107,16 @@ def _matrix(
     """Return what the model takes, straight from the columns unless the model prepares its rows itself.
 
     Args:
+        features: What a row is made of.
         values: Those of each column, as the matrix holds them.
         rescued: Rows that are good at second sight, by their place.
         table: The rows that are good.
         good: Which are; None if all.
 
     """
-    features = Model.Features
     own = features.matrix.__func__ is not Features.matrix.__func__  # type: ignore[attr-defined]
     if own or features.is_text():
-        return features.matrix(_values(table))
+        return features.matrix(_values(features, table))
     X = np.empty((len(values[0]), len(values)), np.float32)
     for place, column in enumerate(values):
         X[:, place] = column
@@ -125,10 +125,10 @@ def _matrix(
     return X if good is None else X[good]
 
 
-def _values(table: pa.Table) -> list[tuple[Any, ...]]:
+def _values(features: type[Features], table: pa.Table) -> list[tuple[Any, ...]]:
     """Return rows that are good as the values that `Features.matrix` takes."""
-    columns = Model.Features.columns()
+    columns = features.columns()
     if len(columns) == 1:
         return [(text,) for text in table.column(columns[0].name).to_pylist()]
     every = Rows(table, np.arange(len(table)), [])
-    return [_row(every, place) for place in range(len(table))]
+    return [_row(features, every, place) for place in range(len(table))]

@@ -4,14 +4,17 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ScoringFailed
-from ..ml import Model
+from ..ml.base import SupervisedModel
 from ..ml.table import TableError, read_rows
 from ..storage import Storage
 from .formats import Format
 from .rows import NOT_CLOSED, first_row_end, last_row_end, lines_in
+
+if TYPE_CHECKING:
+    from pyarrow import Schema
 
 PART_BYTES = 2 * 2**20
 """Bytes of a part of CSV or JSON Lines, if its rows allow it."""
@@ -50,41 +53,41 @@ class Cuts(NamedTuple):
     """How many rows it has, about: lines in CSV and JSON Lines."""
 
 
-def cut(storage: Storage, path: str, form: Format) -> Cuts:
-    """Cut a file.
+def cut(model: type[SupervisedModel], storage: Storage, path: str, form: Format) -> Cuts:
+    """Cut a file that a model is to score.
 
     Raises:
         ScoringFailed: it is of another format, lacks a column, has one twice or too many, or holds no row.
 
     """
-    cuts = {"csv": _cut_csv, "jsonl": _cut_lines, "parquet": _cut_parquet}[form](storage, path)
+    cuts = {"csv": _cut_csv, "jsonl": _cut_lines, "parquet": _cut_parquet}[form](model, storage, path)
     if not cuts.parts:
         raise ScoringFailed("The file holds no rows.")
-    check_names(cuts.columns)
+    check_names(model, cuts.columns)
     return cuts
 
 
-def check_names(columns: Sequence[str]) -> None:
+def check_names(model: type[SupervisedModel], columns: Sequence[str]) -> None:
     """Make sure that there is a column for each feature, not too many others, none twice, none for a prediction."""
-    most = len(Model.Features.names()) + MOST_OTHERS
+    most = len(model.Features.names()) + MOST_OTHERS
     if len(columns) > most:
         raise ScoringFailed(f"The file has {len(columns)} columns; at most {most} are read.")
-    for name in Model.Features.names():
+    for name in model.Features.names():
         if columns.count(name) != 1:
             raise ScoringFailed(f"The file must have the column {name} once, not {columns.count(name)} times.")
     if "" in columns or len(set(columns)) < len(columns):
         raise ScoringFailed("Each column of the file must have a name of its own.")
-    for name in Model.example_answer().columns():
+    for name in model.example_answer().columns():
         if name in columns:
             raise ScoringFailed(f"A prediction is called {name}, so the file must not have a column of that name.")
 
 
-def _cut_csv(storage: Storage, path: str) -> Cuts:
+def _cut_csv(model: type[SupervisedModel], storage: Storage, path: str) -> Cuts:
     size = storage.size(path)
     header = _first_row(storage, path, size)
-    columns = _header(header)
+    columns = _header(model, header)
     if columns:
-        check_names(columns)  # now, because the rest may take long to read
+        check_names(model, columns)  # now, because the rest may take long to read
     line = 1 + max(lines_in(header), 1)
     parts = list(_text_parts(storage, path, (len(header), size), line, quoted=True))
     return Cuts(columns, parts, _lines(storage, parts, path))
@@ -101,7 +104,7 @@ def _first_row(storage: Storage, path: str, size: int) -> bytes:
     return top
 
 
-def _header(line: bytes) -> list[str]:
+def _header(model: type[SupervisedModel], line: bytes) -> list[str]:
     """Read the header of a CSV file."""
     try:
         text = line.decode("utf-8-sig")
@@ -109,7 +112,7 @@ def _header(line: bytes) -> list[str]:
             raise ScoringFailed("Line 1: the file is not UTF-8 text.")
         names = [name.strip() for name in next(csv.reader(io.StringIO(text, newline=""), strict=True), [])]
         if len(names) == 1 and ";" in text:
-            list(read_rows(io.StringIO(text, newline=""), Model.Features.names()))  # which says what is wrong
+            list(read_rows(io.StringIO(text, newline=""), model.Features.names()))  # which says what is wrong
     except UnicodeDecodeError:
         raise ScoringFailed("Line 1: the file is not UTF-8 text.") from None
     except TableError as error:
@@ -119,7 +122,7 @@ def _header(line: bytes) -> list[str]:
     return names
 
 
-def _cut_lines(storage: Storage, path: str) -> Cuts:
+def _cut_lines(model: type[SupervisedModel], storage: Storage, path: str) -> Cuts:
     from .read import parse
 
     size = storage.size(path)
@@ -130,7 +133,7 @@ def _cut_lines(storage: Storage, path: str) -> Cuts:
         raise ScoringFailed("The first row is not a JSON object.")
     if not first:
         return Cuts([], [], 0)
-    check_names(list(first))  # likewise
+    check_names(model, list(first))  # likewise
     parts = list(_text_parts(storage, path, (0, size), 1, quoted=False))
     return Cuts(list(first), parts, _lines(storage, parts, path))
 
@@ -178,11 +181,11 @@ def _lines(storage: Storage, parts: Sequence[Part], path: str) -> int:
     return parts[-1].first - parts[0].first + lines_in(last) + (last[-1:] not in b"\r\n")
 
 
-def _cut_parquet(storage: Storage, path: str) -> Cuts:
+def _cut_parquet(model: type[SupervisedModel], storage: Storage, path: str) -> Cuts:
     from .parquet import outline
 
     schema, groups = outline(storage, path)
-    _check_types(schema)
+    _check_types(model, schema)
     return Cuts(list(schema.names), list(_row_groups(groups)), sum(groups))
 
 
@@ -198,11 +201,11 @@ def _row_groups(groups: Sequence[int]) -> Iterator[Part]:
         yield Part(start, len(groups), first)
 
 
-def _check_types(schema: "pa.Schema") -> None:  # type: ignore[name-defined]  # noqa: F821 - loaded above
+def _check_types(model: type[SupervisedModel], schema: "Schema") -> None:
     """Make sure that the columns of the features hold numbers or texts."""
     from pyarrow import types
 
-    for column in Model.Features.columns():
+    for column in model.Features.columns():
         for field in (schema.field(place) for place in schema.get_all_field_indices(column.name)):
             kind = field.type.value_type if types.is_dictionary(field.type) else field.type
             number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)

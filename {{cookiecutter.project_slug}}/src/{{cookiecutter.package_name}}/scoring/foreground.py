@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import BadInput
+from ..ml.base import SupervisedModel
 from ..settings import Settings
 from ..storage import Storage
 from .formats import Format, format_of
@@ -52,7 +53,9 @@ def rejects_of(target: str) -> str:
     return f"{target}.rejects.csv"
 
 
-def score_now(settings: Settings, source: str, target: str, cluster_url: str | None, show: Show) -> dict[str, object]:
+def score_now(
+    model: type[SupervisedModel], settings: Settings, source: str, target: str, show: Show
+) -> dict[str, object]:
     """Score a file and return what came of it; what was rejected is listed beside the result.
 
     Raises:
@@ -64,13 +67,13 @@ def score_now(settings: Settings, source: str, target: str, cluster_url: str | N
     there, here = place_of(source), place_of(target)
     folder = f".{uuid.uuid4().hex}"
     try:
-        prepare(settings, here.storage.url, folder, (there.storage.url, there.path, there.form), [here.form])
+        prepare(model, settings, here.storage.url, folder, (there.storage.url, there.path, there.form), [here.form])
         plan = plan_of(here.storage.url, folder)
-        for progress in score_all(plan, cluster_url):
+        for progress in score_all(model, plan, settings.cluster_url):
             show(progress, plan.rows)
         show(progress, max(progress.rows + progress.rejected, 1))
         rejects = rejects_of(here.path)
-        finish(plan, {here.form: (here.storage, here.path)}, (here.storage, rejects), lambda: None)
+        finish(model, plan, {here.form: (here.storage, here.path)}, (here.storage, rejects), lambda: None)
         if not progress.rejected:
             here.storage.remove_one(rejects)  # those of an older result
     finally:

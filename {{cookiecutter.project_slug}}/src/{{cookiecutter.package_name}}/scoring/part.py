@@ -13,7 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import ScoringFailed
-from ..ml.base import Interval, Words
+from ..ml.base import Interval, SupervisedModel, Words
+from ..ml.features import Features
 from ..serving.champion import Served
 from ..serving.runtime import Computes, open_model
 from ..storage import Storage
@@ -68,23 +69,23 @@ class Count(NamedTuple):
     """Rows that were not."""
 
 
-def score_part(order: Order, number: int, part: Part) -> Count:
-    """Score a part, write what came of it, then note that it is done."""
+def score_part(model: type[SupervisedModel], order: Order, number: int, part: Part) -> Count:
+    """Score a part with a version of a model, write what came of it, then note that it is done."""
     storage = Storage(order.files)
     rejects: list[Reject] = []
     count = [0, 0]
 
     def batches() -> Iterator[pa.Table]:
-        served = _served(order)
-        for rows in read(Storage(order.source_files), order.source, order.form, order.columns, part):
-            scored, bad = _predict(served, check(rows))
+        served = _served(model, order)
+        for rows in read(model.Features, Storage(order.source_files), order.source, order.form, order.columns, part):
+            scored, bad = _predict(served, check(model.Features, rows))
             count[0] += len(scored)
             count[1] += len(bad)
             rejects.extend(bad[: max(order.max_rejects - len(rejects), 0)])
             if len(scored):
                 yield scored
 
-    _write(storage, order, number, batches())
+    _write(model.Features, storage, order, number, batches())
     if rejects:
         lines = "".join(f'{line},"{reason.replace(chr(34), chr(34) * 2)}"\n' for line, reason in sorted(rejects))
         storage.write(f"{order.folder}/rejects/{number:06}", lines.encode())
@@ -103,14 +104,14 @@ def path_of(folder: str, number: int, form: Format) -> str:
     return f"{folder}/parts/{number:06}.{form}"
 
 
-def _write(storage: Storage, order: Order, number: int, batches: Iterator[pa.Table]) -> None:
+def _write(features: type[Features], storage: Storage, order: Order, number: int, batches: Iterator[pa.Table]) -> None:
     """Write tables of one schema in each format that is wanted; nothing if there are none."""
     first = next(batches, None)
     if first is None:
         return
     with ExitStack() as open_files:
         writes = [
-            open_files.enter_context(_writing(storage, path_of(order.folder, number, form), form, first))
+            open_files.enter_context(_writing(features, storage, path_of(order.folder, number, form), form, first))
             for form in order.results
         ]
         for table in chain([first], batches):
@@ -119,9 +120,9 @@ def _write(storage: Storage, order: Order, number: int, batches: Iterator[pa.Tab
 
 
 @contextmanager
-def _writing(storage: Storage, path: str, form: Format, first: pa.Table) -> Iterator[Write]:
+def _writing(features: type[Features], storage: Storage, path: str, form: Format, first: pa.Table) -> Iterator[Write]:
     with storage.writer(path) as file, ExitStack() as opened:
-        write = _told(form, first, lambda: opened.enter_context(writing(file, form, first)))
+        write = _told(form, first, lambda: opened.enter_context(writing(features, file, form, first)))
         yield lambda table: _told(form, table, lambda: write(table))
 
 
@@ -156,15 +157,18 @@ def _array(values: NDArray[Any] | Words) -> pa.Array:
     return pa.array(values.among).take(pa.array(values.index)) if isinstance(values, Words) else pa.array(values)
 
 
-def _served(order: Order) -> Served:
+def _served(model: type[SupervisedModel], order: Order) -> Served:
     interval = None if order.interval is None else Interval(**order.interval)
-    return Served(order.version, _open(order.files, f"{order.folder}/model", order.runtime, order.sha256), interval)
+    runtime = _open(model, order.files, f"{order.folder}/model", order.runtime, order.sha256)
+    return Served(model, order.version, runtime, interval)
 
 
 @lru_cache(maxsize=4)
-def _open(files: str, path: str, runtime: Literal["onnx", "joblib"], sha256: str) -> Computes:
+def _open(
+    model: type[SupervisedModel], files: str, path: str, runtime: Literal["onnx", "joblib"], sha256: str
+) -> Computes:
     """Open the model that was put into the job's folder, once in each process."""
     content = Storage(files).read(path)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ScoringFailed("The copy of the model is not the one that was published.")
-    return open_model(runtime, content)
+    return open_model(model, runtime, content)

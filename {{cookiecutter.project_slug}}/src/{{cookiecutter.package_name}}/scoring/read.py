@@ -12,7 +12,7 @@ from pyarrow import csv
 from pydantic_core import from_json
 
 from ..errors import ScoringFailed
-from ..ml import Model
+from ..ml.features import Features
 from ..storage import Storage
 from .cut import Part
 from .formats import Format
@@ -43,8 +43,10 @@ class Rows(NamedTuple):
     """What looked like a row and is none."""
 
 
-def read(storage: Storage, path: str, form: Format, columns: Sequence[str], part: Part) -> Iterator[Rows]:
-    """Read a part, in as many pieces as memory demands."""
+def read(  # noqa: PLR0913, PLR0917 - the file, and what is wanted of it
+    features: type[Features], storage: Storage, path: str, form: Format, columns: Sequence[str], part: Part
+) -> Iterator[Rows]:
+    """Read a part of a file with these features, in as many pieces as memory demands."""
     if form == "parquet":
         yield from _parquet(storage, path, part)
         return
@@ -52,7 +54,7 @@ def read(storage: Storage, path: str, form: Format, columns: Sequence[str], part
     if form == "csv":
         yield _csv(content, columns, part.first)
     else:
-        yield from _json(content, columns, part.first)
+        yield from _json(features, content, columns, part.first)
 
 
 def _csv(content: bytes, columns: Sequence[str], first: int) -> Rows:
@@ -108,29 +110,29 @@ def parse(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _json(content: bytes, columns: Sequence[str], first: int) -> Iterator[Rows]:
+def _json(features: type[Features], content: bytes, columns: Sequence[str], first: int) -> Iterator[Rows]:
     known, rejects, lines, kept = set(columns), [], [], []
     for line, text in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), first):
         if not text.strip():
             continue
         row = parse(text)
-        problem = "is not a JSON object" if row is None else _wrong(row, known)
+        problem = "is not a JSON object" if row is None else _wrong(features, row, known)
         if problem or row is None:
             rejects.append((line, problem))
             continue
         lines.append(line)
         kept.append(row)
         if len(kept) * len(columns) >= CELLS:
-            yield Rows(_json_table(columns, kept), np.array(lines, dtype=np.int64), rejects)
+            yield Rows(_json_table(features, columns, kept), np.array(lines, dtype=np.int64), rejects)
             rejects, lines, kept = [], [], []
-    yield Rows(_json_table(columns, kept), np.array(lines, dtype=np.int64), rejects)
+    yield Rows(_json_table(features, columns, kept), np.array(lines, dtype=np.int64), rejects)
 
 
-def _wrong(row: dict[str, Any], known: set[str]) -> str:
+def _wrong(features: type[Features], row: dict[str, Any], known: set[str]) -> str:
     """Say what is wrong with an object; nothing if it can be put into the table."""
     if not row.keys() <= known:
         return "has a member that the first row has not"
-    for column in Model.Features.columns():
+    for column in features.columns():
         value = row.get(column.name)
         if value is None and not column.optional:
             return f"{column.name}: Field required"
@@ -142,10 +144,8 @@ def _wrong(row: dict[str, Any], known: set[str]) -> str:
     return ""
 
 
-def _json_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> pa.Table:
-    kinds = {
-        column.name: pa.float64() if column.kind == "number" else pa.string() for column in Model.Features.columns()
-    }
+def _json_table(features: type[Features], columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> pa.Table:
+    kinds = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in features.columns()}
     fields, arrays = [], []
     for name in columns:
         cells = [row.get(name) for row in rows]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import spread
 from ..errors import ModelNotReady, ScoringFailed
-from ..ml import Model
+from ..ml.base import SupervisedModel
 from ..serving.champion import load
 from ..serving.registry import Registry
 from ..settings import Settings
@@ -52,13 +52,19 @@ class Progress(NamedTuple):
     """Rows that were not."""
 
 
-def prepare(
-    settings: Settings, files: str, folder: str, source: tuple[str, str, Format], results: Sequence[Format]
+def prepare(  # noqa: PLR0913, PLR0917 - all that a job needs to know
+    model: type[SupervisedModel],
+    settings: Settings,
+    files: str,
+    folder: str,
+    source: tuple[str, str, Format],
+    results: Sequence[Format],
 ) -> None:
     """Cut a file, choose the version that serves, and write down in the job's folder what is to be done.
 
     Args:
-        settings: Where the model is.
+        model: The class of the model.
+        settings: Where its versions are.
         files: URL of the storage to work in.
         folder: Folder of the job in there, which is to have all that a part needs, the model as well.
         source: URL of the storage that holds the file, the file's path in there, and its format.
@@ -73,16 +79,16 @@ def prepare(
 
     source_files, path, form = source
     try:
-        cuts = cut(Storage(source_files), path, form)
+        cuts = cut(model, Storage(source_files), path, form)
     except FileNotFoundError:
         raise ScoringFailed("The file to score is not there.") from None
-    registry = Registry(settings.models_dir, Model.name, allow_pickle=settings.allow_pickle)
+    registry = Registry.of(model, settings)
     version = registry.champion()
     if version is None:
         raise ModelNotReady("No model version serves yet. Train one first.")
-    load(registry, version, settings.max_model_bytes)  # which refuses one that cannot predict
+    load(model, registry, version, settings.max_model_bytes)  # which refuses one that cannot predict
     manifest = registry.manifest(version)
-    model = registry.read(version, f"model.{manifest.runtime}", settings.max_model_bytes)
+    content = registry.read(version, f"model.{manifest.runtime}", settings.max_model_bytes)
     order = Order(
         files=files,
         folder=folder,
@@ -92,13 +98,13 @@ def prepare(
         columns=tuple(cuts.columns),
         version=version,
         runtime=manifest.runtime,
-        sha256=hashlib.sha256(model).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
         interval=None if manifest.interval is None else manifest.interval.model_dump(),
         max_rejects=settings.max_rejects,
         results=tuple(dict.fromkeys(results)),
     )
     storage = Storage(files)
-    storage.write(f"{folder}/model", model)
+    storage.write(f"{folder}/model", content)
     plan = {"order": asdict(order), "parts": cuts.parts, "rows": cuts.rows}
     storage.write(f"{folder}/plan", json.dumps(plan).encode())
 
@@ -120,14 +126,14 @@ def progress_of(plan: Plan) -> Progress:
     return _progress(plan, counts, counts.values())
 
 
-def score_some(plan: Plan, cluster_url: str | None) -> tuple[Progress, Progress]:
+def score_some(model: type[SupervisedModel], plan: Plan, cluster_url: str | None) -> tuple[Progress, Progress]:
     """Score the next few parts that are not done, and tell how far the job was before and is then."""
     from .part import done
 
     with spread(cluster_url) as at_once:
         counts = done(Storage(plan.order.files), plan.order.folder)  # once: a long job has thousands of parts to list
         left = [number for number in range(len(plan.parts)) if number not in counts][: at_once * PARTS_A_CORE]
-        scored = list(_scored(plan, left))  # each is noted where it is done
+        scored = list(_scored(model, plan, left))  # each is noted where it is done
     after = _progress(plan, {*counts, *left}, [*counts.values(), *scored])
     return _progress(plan, counts, counts.values()), after
 
@@ -137,27 +143,33 @@ def _progress(plan: Plan, done: Container[int], counts: "Iterable[Count]") -> Pr
     return Progress(first, *(sum(every) for every in zip((0, 0), *counts, strict=True)))
 
 
-def score_all(plan: Plan, cluster_url: str | None) -> Iterator[Progress]:
+def score_all(model: type[SupervisedModel], plan: Plan, cluster_url: str | None) -> Iterator[Progress]:
     """Score all parts, and tell before and after each how far the work is. No part waits for others."""
     yield (progress := Progress(0, 0, 0))
     with spread(cluster_url):
-        for count in _scored(plan, range(len(plan.parts))):
+        for count in _scored(model, plan, range(len(plan.parts))):
             progress = Progress(progress.done + 1, progress.rows + count.rows, progress.rejected + count.rejected)
             yield progress
 
 
-def _scored(plan: Plan, numbers: Iterable[int]) -> "Iterator[Count]":
+def _scored(model: type[SupervisedModel], plan: Plan, numbers: Iterable[int]) -> "Iterator[Count]":
     """Score some parts; yield what came of each as soon as it is done."""
     from joblib import Parallel, delayed
 
     from .part import score_part
 
     yield from Parallel(return_as="generator_unordered")(
-        delayed(score_part)(plan.order, number, plan.parts[number]) for number in numbers
+        delayed(score_part)(model, plan.order, number, plan.parts[number]) for number in numbers
     )
 
 
-def finish(plan: Plan, targets: Mapping[Format, Target], rejects: Target, check: Callable[[], None]) -> None:
+def finish(
+    model: type[SupervisedModel],
+    plan: Plan,
+    targets: Mapping[Format, Target],
+    rejects: Target,
+    check: Callable[[], None],
+) -> None:
     """Put the parts together in each format that is wanted, and list the rejected rows if there are any.
 
     Raises:
@@ -172,7 +184,7 @@ def finish(plan: Plan, targets: Mapping[Format, Target], rejects: Target, check:
     parts = [number for number in sorted(counts) if counts[number].rows]
     if not parts:
         raise ScoringFailed(f"No row can be scored. {_first_reject(storage, folder)}")
-    columns = [*plan.order.columns, *Model.example_answer().columns()]
+    columns = [*plan.order.columns, *model.example_answer().columns()]
     for form, target in targets.items():
         paths = [path_of(folder, number, form) for number in parts]
         _write(target, assemble(storage, paths, form, columns, check))

@@ -10,7 +10,7 @@ from pyarrow import compute as pc
 from pyarrow import csv, parquet
 from pydantic_core import from_json, to_json
 
-from ..ml import Model
+from ..ml.features import Features
 from ..ml.table import to_number
 from .formats import Format
 from .read import AS_JSON
@@ -32,17 +32,17 @@ Write = Callable[[pa.Table], None]
 
 
 @contextmanager
-def writing(file: IO[bytes], form: Format, first: pa.Table) -> Iterator[Write]:
-    """Write tables that are like the first. CSV gets no header: only the result has one."""
+def writing(features: type[Features], file: IO[bytes], form: Format, first: pa.Table) -> Iterator[Write]:
+    """Write tables with these features that are like the first. CSV gets no header: only the result has one."""
     if form == "csv":
         yield lambda table: _put(file, csv_lines(_plain(table).columns))
     elif form == "jsonl":
-        yield lambda table: _put(file, _json_lines(table))
+        yield lambda table: _put(file, _json_lines(features, table))
     else:
-        schema = _typed(_plain(first)).schema
+        schema = _typed(features, _plain(first)).schema
         words = [field.name for field in schema if pa.types.is_string(field.type)]
         with parquet.ParquetWriter(file, schema, use_dictionary=words) as writer:
-            yield lambda table: writer.write_table(_typed(_plain(table)))
+            yield lambda table: writer.write_table(_typed(features, _plain(table)))
 
 
 def unwritable(form: Format, table: pa.Table) -> pa.Field | None:
@@ -145,18 +145,18 @@ def _quoted(cells: Any) -> Any:
     return pc.if_else(special, pc.binary_join_element_wise('"', escaped, '"', ""), cells)
 
 
-def _json_lines(table: pa.Table) -> bytes:
+def _json_lines(features: type[Features], table: pa.Table) -> bytes:
     """Return an object a line."""
     names = [field.name for field in table.schema if field.metadata == AS_JSON]
-    rows = _typed(table).to_pylist()
+    rows = _typed(features, table).to_pylist()
     for row in rows:
         row.update({name: from_json(row[name]) for name in names if row[name] is not None})
     return b"".join(to_json(row, inf_nan_mode="null") + b"\n" for row in rows)
 
 
-def _typed(table: pa.Table) -> pa.Table:
+def _typed(features: type[Features], table: pa.Table) -> pa.Table:
     """Give columns of CSV that hold a feature's numbers their type."""
-    for column in Model.Features.columns():
+    for column in features.columns():
         place = table.schema.get_field_index(column.name)
         if column.kind == "number" and pa.types.is_string(table.schema.field(place).type):
             table = table.set_column(place, column.name, _numbers(table.column(place)))

@@ -11,8 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound
-from ..ml import Model
-from ..ml.base import Answer, Interval
+from ..ml.base import Answer, Interval, SupervisedModel
 from ..ml.manifest import FileRecord, Manifest
 from ..ml.rowwise import is_rowwise
 from ..monitoring.drift import Drift, Tallies, Watch
@@ -32,9 +31,11 @@ log = logging.getLogger(__name__)
 class Served:
     """A version that is loaded, checked and warm. Requests keep the one they began with."""
 
+    model: type[SupervisedModel]
+    """The class of the model that it is a version of."""
     version: str
     """Its number."""
-    model: Computes
+    runtime: Computes
     """What computes its output."""
     interval: Interval | None = None
     """How far a predicted value may be off."""
@@ -54,7 +55,7 @@ class Served:
 
     def answer(self, X: NDArray[Any]) -> Answer:
         """Predict each row of `X`, as `Features.matrix` returns it; shape (rows, features)."""
-        return Model.answer(self.model.compute(X), self.interval)
+        return self.model.answer(self.runtime.compute(X), self.interval)
 
     def seen(self, X: NDArray[Any], answer: Answer) -> None:
         """Note what was answered, to tell drift."""
@@ -62,8 +63,8 @@ class Served:
             self.watch.see(X, answer.prediction)
 
 
-def load(registry: Registry, version: str, max_bytes: int) -> Served:
-    """Load a version: read it once, check its digest, open it from those bytes and predict once.
+def load(model: type[SupervisedModel], registry: Registry, version: str, max_bytes: int) -> Served:
+    """Load a version of a model: read it once, check its digest, open it from those bytes and predict once.
 
     Raises:
         ModelVersionNotFound: there is no such version.
@@ -72,14 +73,15 @@ def load(registry: Registry, version: str, max_bytes: int) -> Served:
         PickleNotAllowed: loading it would run code, which this registry does not allow.
 
     """
-    manifest = check_fit(registry, version)
+    manifest = check_fit(model, registry, version)
     check_runtime(manifest, version, allow_pickle=registry.allow_pickle)
     file_name = f"model.{manifest.runtime}"
     content = registry.read(version, file_name, max_bytes)
     digest = FileRecord.of(content).sha256
     try:
-        served = Served(version, open_model(manifest.runtime, content), manifest.interval, digest=digest)
-        served.answer(Model.Features.matrix([Model.Features.example().values()]))
+        runtime = open_model(model, manifest.runtime, content)
+        served = Served(model, version, runtime, manifest.interval, digest=digest)
+        served.answer(model.Features.matrix([model.Features.example().values()]))
     except ModuleNotFoundError as error:
         needed = f"{file_name} of version {version} needs {error.name}, which is not installed here."
         raise InvalidModelVersion(needed) from error
@@ -88,8 +90,8 @@ def load(registry: Registry, version: str, max_bytes: int) -> Served:
     return served
 
 
-def check_fit(registry: Registry, version: str) -> Manifest:
-    """Make sure that a version was trained for what this service predicts from what; return its record.
+def check_fit(model: type[SupervisedModel], registry: Registry, version: str) -> Manifest:
+    """Make sure that a version was trained for what the model predicts from what; return its record.
 
     Raises:
         ModelVersionNotFound: there is no such version.
@@ -98,13 +100,13 @@ def check_fit(registry: Registry, version: str) -> Manifest:
 
     """
     manifest = registry.manifest(version)
-    features = [(column.name, list(column.choices)) for column in Model.Features.columns()]
-    if manifest.predicts() != (Model.kind, features, list(Model.labels)):
+    features = [(column.name, list(column.choices)) for column in model.Features.columns()]
+    if manifest.predicts() != (model.kind, features, list(model.labels)):
         raise IncompatibleModelVersion(f"Version {version} was trained for other features or labels. Train a new one.")
     return manifest
 
 
-def canary(registry: Registry, version: str, share: float, max_bytes: int) -> Traffic:
+def canary(model: type[SupervisedModel], registry: Registry, version: str, share: float, max_bytes: int) -> Traffic:
     """Give a version a share of the requests, 0 to 1, once it is known to be able to answer them.
 
     Raises:
@@ -113,17 +115,17 @@ def canary(registry: Registry, version: str, share: float, max_bytes: int) -> Tr
         IncompatibleModelVersion: it was trained for other features or labels.
 
     """
-    load(registry, version, max_bytes)
+    load(model, registry, version, max_bytes)
     return registry.direct(canary=version, share=share)
 
 
-def shadow(registry: Registry, version: str, max_bytes: int) -> Traffic:
+def shadow(model: type[SupervisedModel], registry: Registry, version: str, max_bytes: int) -> Traffic:
     """Let a version be compared with those that answer, once it is known to be able to; raises as `canary` does."""
-    load(registry, version, max_bytes)
+    load(model, registry, version, max_bytes)
     return registry.direct(shadow=version)
 
 
-def promote(registry: Registry, version: str, max_bytes: int) -> None:
+def promote(model: type[SupervisedModel], registry: Registry, version: str, max_bytes: int) -> None:
     """Make a version the one that serves, once it is known to be able to.
 
     Raises:
@@ -133,15 +135,17 @@ def promote(registry: Registry, version: str, max_bytes: int) -> None:
         PickleNotAllowed: loading it would run code, which this registry does not allow.
 
     """
-    load(registry, version, max_bytes)
+    load(model, registry, version, max_bytes)
     registry.promote(version)
 
 
 class Champion:
     """Holds the version that serves, and those beside it that are tried."""
 
-    def __init__(self, registry: Registry, max_bytes: int, tallies: Tallies | None = None) -> None:
-        """Serve from a registry; `tallies` are where to count what is predicted, if anywhere."""
+    def __init__(
+        self, model: type[SupervisedModel], registry: Registry, max_bytes: int, tallies: Tallies | None = None
+    ) -> None:
+        """Serve versions of a model from a registry; `tallies` are where to count what is predicted, if anywhere."""
         self.served: Served | None = None
         """The version that serves."""
         self.canary: Served | None = None
@@ -149,6 +153,7 @@ class Champion:
         self.shadow: Served | None = None
         """A version that is asked too, and answers nobody."""
         self._share = 0.0
+        self._model = model
         self._registry = registry
         self._max_bytes = max_bytes
         self._tallies = tallies
@@ -198,11 +203,11 @@ class Champion:
             return None
         if before is not None and before.version == version and self._is_still(before):
             return before
-        loaded = load(self._registry, version, self._max_bytes)
-        compute = loaded.model.compute
-        small = largest(compute, Model.Features)
+        loaded = load(self._model, self._registry, version, self._max_bytes)
+        compute, features = loaded.runtime.compute, self._model.Features
+        small = largest(compute, features)
         # To try it on many rows takes a slow version minutes, and what is computed in threads is computed alone anyway.
-        loaded = replace(loaded, rowwise=small > 0 and is_rowwise(compute, Model.Features), small=small)
+        loaded = replace(loaded, rowwise=small > 0 and is_rowwise(compute, features), small=small)
         log.info("version %s is loaded", version)
         if small < SMALL:
             log.info("it takes its time: requests of more than %d bytes are computed in threads", small)
@@ -223,7 +228,8 @@ class Champion:
             return served
         watch = self._watches.get(served.identity)
         if watch is None:
-            watch = self._tallies.watch(served.version, self._registry.manifest(served.version).reference)
+            reference = self._registry.manifest(served.version).reference
+            watch = self._tallies.watch(self._model.Features, served.version, reference)
             self._watches[served.identity] = watch
         return replace(served, watch=watch)
 

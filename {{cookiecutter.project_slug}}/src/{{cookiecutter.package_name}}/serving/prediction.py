@@ -1,14 +1,15 @@
 """Rows in, predictions out."""
 
 import io
+from functools import cache
 from typing import Any
 
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import BadInput, Fault, PredictionOverflow, TooLarge
-from ..ml import Model
-from ..ml.base import Answer, Lists
+from ..ml.base import Answer, Lists, SupervisedModel
+from ..ml.features import Features
 from ..ml.table import TableError, read_row, read_rows
 from ..monitoring.metrics import Metrics
 from .champion import Champion, Served
@@ -26,12 +27,17 @@ class ComputedBy(BaseModel):
     """Version that computed these predictions."""
 
 
-class Prediction(Model.Predictions, ComputedBy):
-    """The predictions, one for each row and in the same order."""
+@cache
+def prediction_of(model: type[SupervisedModel]) -> type[BaseModel]:
+    """Return the pydantic model of an answer: the predictions of a model, and what computed them."""
+    example: dict[str, Any] = {"model": model.name, "version": "1", **model.example_answer().lists()}
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"model": Model.name, "version": "1", **Model.example_answer().lists()}]}
-    )
+    class Prediction(model.Predictions, ComputedBy):  # type: ignore[name-defined, misc]
+        """The predictions, one for each row and in the same order."""
+
+        model_config = ConfigDict(json_schema_extra={"examples": [example]})
+
+    return Prediction
 
 
 def predict(version: Served, X: NDArray[Any]) -> Answer:
@@ -49,11 +55,11 @@ def predict(version: Served, X: NDArray[Any]) -> Answer:
 
 
 def members(version: Served, lists: Lists) -> dict[str, Any]:
-    """Return the members of a `Prediction`.
+    """Return the members of a `prediction_of` the model.
 
     It is not made one: to check our own numbers would take as long as to write them.
     """
-    return {"model": Model.name, "version": version.version, **lists}
+    return {"model": version.model.name, "version": version.version, **lists}
 
 
 class Predictor:
@@ -73,7 +79,7 @@ class Predictor:
         return answer
 
 
-def read_csv(content: bytes, max_rows: int) -> list[tuple[Any, ...]]:
+def read_csv(features: type[Features], content: bytes, max_rows: int) -> list[tuple[Any, ...]]:
     """Read the rows of a CSV file; return their values in the order of the features.
 
     Raises:
@@ -84,10 +90,10 @@ def read_csv(content: bytes, max_rows: int) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     try:
         text = content.decode("utf-8")
-        for line, cells in read_rows(io.StringIO(text, newline=""), Model.Features.names()):
+        for line, cells in read_rows(io.StringIO(text, newline=""), features.names()):
             if len(rows) == max_rows:
                 raise TooLarge(f"At most {max_rows} rows are answered at once.")
-            rows.append(read_row(Model.Features, cells, line))
+            rows.append(read_row(features, cells, line))
     except UnicodeDecodeError:
         raise BadInput("The file is not UTF-8 text.") from None
     except TableError as error:

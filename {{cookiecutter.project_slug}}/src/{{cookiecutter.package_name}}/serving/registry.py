@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -22,6 +22,10 @@ from ..durable import locked, sync, write_durably
 from ..errors import InvalidModelVersion, ModelVersionNotFound, PickleNotAllowed
 from ..ml.manifest import FILE_NAME, FileRecord, Manifest, now
 from .runtime import check_runtime
+
+if TYPE_CHECKING:
+    from ..ml.base import SupervisedModel
+    from ..settings import Settings
 
 Policy = Literal["always", "better", "never"]
 NUMBER = "^[1-9][0-9]{0,8}$"
@@ -62,6 +66,11 @@ class Registry:
         self.directory = root / name
         self.allow_pickle = allow_pickle
         self.pointer = self.directory / "champion.json"
+
+    @classmethod
+    def of(cls, model: "type[SupervisedModel]", settings: "Settings") -> Self:
+        """Return the versions of a model where the settings say that they are."""
+        return cls(settings.models_dir, model.name, allow_pickle=settings.allow_pickle)
 
     def candidate(self, run: str) -> Path:
         """Return where the training called `run` writes before it is published."""

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IncompatibleModelVersion, PickleNotAllowed
-from ..ml import Model
+from ..ml.base import SupervisedModel
 from ..ml.manifest import Manifest
-from ..settings import PREFIX
 
 
 class Computes(Protocol):
@@ -21,11 +20,11 @@ class Computes(Protocol):
         """Return the output for each row of `X`; shape (rows, features)."""
 
 
-def open_model(runtime: Literal["onnx", "joblib"], content: bytes) -> Computes:
-    """Open a version's file. With `joblib` that runs the code in it: call `check_runtime` first."""
+def open_model(model: type[SupervisedModel], runtime: Literal["onnx", "joblib"], content: bytes) -> Computes:
+    """Open the file of a model's version. With `joblib` that runs the code in it: call `check_runtime` first."""
     from ..ml.onnx import OnnxModel  # not needed where the registry is only looked at
 
-    return OnnxModel(content, Model.output) if runtime == "onnx" else Model.load(BytesIO(content))
+    return OnnxModel(content, model.output) if runtime == "onnx" else model.load(BytesIO(content))
 
 
 def check_runtime(manifest: Manifest, version: str, *, allow_pickle: bool) -> None:
@@ -41,7 +40,7 @@ def check_runtime(manifest: Manifest, version: str, *, allow_pickle: bool) -> No
     if not allow_pickle:
         raise PickleNotAllowed(
             f"Version {version} serves by joblib only: loading it runs the code in its file. "
-            f"To allow that, set {PREFIX}ALLOW_PICKLE=true."
+            "The setting ALLOW_PICKLE=true allows that."
         )
     made_with = manifest.libraries.get("scikit-learn")
     try:

@@ -4,20 +4,27 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from ..cluster import learning
 from ..errors import TrainingFailed
 from ..settings import Settings
 from .child import Report
 
+if TYPE_CHECKING:
+    from ..ml.base import SupervisedModel
+
 _PATH = re.compile(r"""(?<![\w/])(?:~|[A-Za-z]:)?[/\\][^\s'",;:]+""")
 
 
-def order(settings: Settings, directory: Path, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+def order(
+    model: "type[SupervisedModel]", settings: Settings, directory: Path, hyperparameters: dict[str, Any]
+) -> dict[str, Any]:
     """Write down all that a training needs, in values that JSON can carry; the directory has the name of the run."""
     return {
         "kind": "train",
+        "model": f"{model.__module__}:{model.__qualname__}",
         "directory": str(directory),
         "hyperparameters": hyperparameters,
         "url": None if settings.dataset_url is None else str(settings.dataset_url),
@@ -25,6 +32,26 @@ def order(settings: Settings, directory: Path, hyperparameters: dict[str, Any]) 
         "cache": str(settings.data_dir.resolve() / "downloads"),
         "cluster": settings.cluster_url,
     }
+
+
+def model_of(what: dict[str, Any]) -> "type[SupervisedModel]":
+    """Return the class of the model that an order names.
+
+    Raises:
+        TrainingFailed: it cannot be imported here, as one that stands in a notebook or in a function.
+        ModuleNotFoundError: its module needs a library that is not installed.
+
+    """
+    module, _, name = what["model"].partition(":")
+    try:
+        model: type[SupervisedModel] = resolve_name(what["model"])
+    except (AttributeError, ModuleNotFoundError, ValueError) as error:
+        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        if missing and not f"{module}.".startswith(f"{missing}."):
+            raise
+        told = f"The model {name} cannot be imported from {module}: its class must stand at the top level of a module."
+        raise TrainingFailed(told) from error
+    return model
 
 
 def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -40,7 +67,7 @@ def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
         from ..ml.training import train_candidate
 
         archive = Archive(what["url"], what["sha256"], Path(what["cache"])) if what["url"] else None
-        return train_candidate(Path(what["directory"]), what["hyperparameters"], archive, report)
+        return train_candidate(model_of(what), Path(what["directory"]), what["hyperparameters"], archive, report)
 
 
 @contextmanager

@@ -1,27 +1,34 @@
 """Training here and now, for the command line."""
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..serving.registry import Policy
+from ..serving.registry import Policy, Registry
 from ..settings import Settings
 from .candidate import order, train_here
 from .child import Report
 from .publication import adopt, attempt, consider, discard, publish
 from .tracking import track
 
+if TYPE_CHECKING:
+    from ..ml.base import SupervisedModel
+
 
 def train_now(
-    settings: Settings, hyperparameters: dict[str, Any], promote: Policy | None, report: Report
+    model: "type[SupervisedModel]",
+    settings: Settings,
+    hyperparameters: dict[str, Any],
+    promote: Policy | None,
+    report: Report,
 ) -> dict[str, Any]:
     """Train, publish and promote in this process; return what came of it. Raises `TrainingFailed`."""
-    run = uuid.uuid4().hex
-    directory = attempt(settings, run)
+    registry, run = Registry.of(model, settings), uuid.uuid4().hex
+    directory = attempt(registry, run)
     try:
-        metrics = train_here(order(settings, directory, hyperparameters), report)
+        metrics = train_here(order(model, settings, directory, hyperparameters), report)
         adopt(directory)
-        version = publish(settings, run)
+        version = publish(registry, run)
     finally:
-        discard(settings, run)
-    decision = consider(settings, version, promote)
-    return {"version": version, **decision, "metrics": metrics, **track(settings, version)}
+        discard(registry, run)
+    decision = consider(registry, settings, version, promote)
+    return {"version": version, **decision, "metrics": metrics, **track(registry, settings, version)}

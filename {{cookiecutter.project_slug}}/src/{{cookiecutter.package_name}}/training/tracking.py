@@ -8,17 +8,15 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ..about import about
 from ..errors import BadInput, TrainingFailed, Unavailable
-from ..ml import Model
 from ..ml.manifest import FILE_NAME, Manifest
 from ..serving.registry import Registry
-from ..settings import PREFIX, Settings
+from ..settings import Settings
 from .child import ChildKilled, Report, run_in_child
 
 if TYPE_CHECKING:
@@ -38,11 +36,14 @@ PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIE
 """How long it waits for an answer, in seconds, and how often it asks again, unless the environment says otherwise."""
 
 
-def track(settings: Settings, version: str, check: Callable[[], None] = lambda: None) -> dict[str, str]:
+def track(
+    registry: Registry, settings: Settings, version: str, check: Callable[[], None] = lambda: None
+) -> dict[str, str]:
     """Record a version if there is a server to record it with; a failure is logged and told, and no error.
 
     Args:
-        settings: The settings.
+        registry: Where the version is.
+        settings: Name the server.
         version: The version's number in the registry.
         check: Called twice a second; whatever it raises ends the recording.
 
@@ -53,14 +54,14 @@ def track(settings: Settings, version: str, check: Callable[[], None] = lambda: 
     if settings.mlflow_url is None:
         return {}
     try:
-        return {"tracking": record(settings, version, check)}
+        return {"tracking": record(registry, settings, version, check)}
     except Unavailable as error:
         log.warning("Version %s was not recorded: %s", version, error.detail)
-        again = f"{about().slug} models track {version}"
+        again = f"{settings.about.slug} models track {version}"
         return {"tracking": f"Not recorded: {error.detail} To record it later: {again}"}
 
 
-def record(settings: Settings, version: str, check: Callable[[], None] = lambda: None) -> str:
+def record(registry: Registry, settings: Settings, version: str, check: Callable[[], None] = lambda: None) -> str:
     """Record a version, once however often this is repeated, and return the address of its run.
 
     Raises:
@@ -70,13 +71,12 @@ def record(settings: Settings, version: str, check: Callable[[], None] = lambda:
 
     """
     if settings.mlflow_url is None:
-        raise BadInput(f"Say where the MLflow server is: set {PREFIX}MLFLOW_URL.")
-    registry = Registry(settings.models_dir.resolve(), Model.name)
+        raise BadInput(f"Say where the MLflow server is: set {settings.prefix}MLFLOW_URL.")
     registry.verify(version)
     what = {
         "kind": "track",
         "url": settings.mlflow_url.get_secret_value(),
-        "directory": str(registry.directory / version),
+        "directory": str(registry.directory.resolve() / version),
     }
     try:
         outcome = run_in_child(what, lambda _progress, _phase: None, check, settings.mlflow_timeout_seconds)
@@ -129,7 +129,7 @@ def send(client: "MlflowClient", directory: Path) -> str:
     )
     for path in sorted(directory.iterdir()):
         client.log_artifact(run, str(path), "model")
-    for name, figure in figures(directory):
+    for name, figure in figures(directory, manifest.labels):
         client.log_figure(run, figure, f"figures/{name}.png")
     client.set_terminated(run, "FINISHED", at)
     return f"experiments/{experiment}/runs/{run}"
@@ -159,11 +159,11 @@ def tags(manifest: Manifest, version: str) -> dict[str, str]:
     }
 
 
-def figures(directory: Path) -> Iterator[tuple[str, "Figure"]]:
-    """Yield the name and the figure of each plot that is kept with a version."""
+def figures(directory: Path, labels: Sequence[str]) -> Iterator[tuple[str, "Figure"]]:
+    """Yield the name and the figure of each plot that is kept with a version that tells these classes apart."""
     from ..ml.figures import draw
     from ..ml.training import PLOTS
 
     if (directory / PLOTS).exists():  # versions of earlier releases have none
         for name, plot in json.loads((directory / PLOTS).read_bytes()).items():
-            yield name, draw(name, plot)
+            yield name, draw(name, plot, labels)

@@ -27,7 +27,11 @@ class TrainingRefused(ValueError):
 
 
 def train_candidate(
-    directory: Path, hyperparameters: Mapping[str, Any], archive: None, report: Callable[[float, str], None]
+    _model: type,
+    directory: Path,
+    hyperparameters: Mapping[str, Any],
+    archive: None,
+    report: Callable[[float, str], None],
 ) -> dict[str, float]:
     assert archive is None
     chosen: dict[str, Any] = {"hold": None, "die": False, "refuse": "", "fail": ""} | dict(hyperparameters)

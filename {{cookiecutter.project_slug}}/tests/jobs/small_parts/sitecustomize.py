@@ -50,13 +50,13 @@ def change(module: ModuleType) -> None:
     score_part = module.__dict__["score_part"]
     read = module.__dict__["read"]
 
-    def told(order: Any, number: int, part: Any) -> Any:
+    def told(model: Any, order: Any, number: int, part: Any) -> Any:
         with Path(os.environ["TOLD_PARTS"]).open("a") as file:
             file.write(f"{order.folder}/{number}\n")
         time.sleep(PAUSE_SECONDS)
         while number >= first_held():
             time.sleep(0.02)
-        return score_part(order, number, part)
+        return score_part(model, order, number, part)
 
     def poisoned(*arguments: Any) -> Any:
         for rows in read(*arguments):
