@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from workbench import AWKWARD, BIN, ROOT, SLUG, UV, Shared, environment, run, tracked, words
+from workbench import AWKWARD, BIN, PROBLEMS, ROOT, SLUG, UV, Shared, environment, made, run, tracked, words
 
 # Who is started in the background ignores Ctrl-C, and so do all that it starts; here some are stopped by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -92,3 +92,32 @@ def installed(project: Path, shared: Shared, environ: dict[str, str]) -> Path:
         run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=folder / SLUG)
 
     return shared("installed", make) / SLUG
+
+
+@pytest.fixture(scope="session")
+def projects(shared: Shared, environ: dict[str, str]) -> dict[str, Path]:
+    """A project of each problem, as `mlapi new` writes it."""
+
+    def make(folder: Path) -> None:
+        for problem in PROBLEMS:
+            made(problem, folder / problem, environ)
+
+    folder = shared("problems", make)
+    return {problem: next((folder / problem).iterdir()) for problem in PROBLEMS}
+
+
+@pytest.fixture(scope="session")
+def in_git(projects: dict[str, Path], shared: Shared, environ: dict[str, str]) -> Callable[[str], Path]:
+    """Put the project of a problem into git, with all that it needs installed: its own checks run in there."""
+
+    def project(problem: str) -> Path:
+        original = projects[problem]
+
+        def make(folder: Path) -> None:
+            shutil.copytree(original, folder / original.name)
+            run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=folder / original.name)
+            run("git", "init", "-q", environ=environ, cwd=folder / original.name)
+
+        return shared(f"checked-{problem}", make) / original.name
+
+    return project

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from workbench import ANSWERS, BIN, PROBLEMS, TEMPLATE, UV, Shared, answer, files, free_port, run, serving, texts
+from workbench import ANSWERS, PROBLEMS, TEMPLATE, UV, answer, files, free_port, made, run, serving, texts
 
 OVERLAYS = TEMPLATE / "problems"
 LONGEST = 7200.0
@@ -65,24 +65,6 @@ SIZES = ("KILLS", "OUTAGE_SECONDS", "SMALL_JOBS", "TEXTS")
 FOR_EACH = ("test_a_real_training_is_published_and_promoted_once", "test_the_whole_way_train_serve_predict")
 
 
-def made(problem: str, folder: Path, environ: dict[str, str], *answers: str) -> Path:
-    words = (f"problem={problem}", *answers)
-    done = run(BIN / "mlapi", "new", "--no-input", "--output-dir", folder, *words, environ=environ)
-    return Path(done.stdout.strip())
-
-
-@pytest.fixture(scope="session")
-def projects(shared: Shared, environ: dict[str, str]) -> dict[str, Path]:
-    """A project of each problem, as `mlapi new` writes it."""
-
-    def make(folder: Path) -> None:
-        for problem in PROBLEMS:
-            made(problem, folder / problem, environ)
-
-    folder = shared("problems", make)
-    return {problem: next((folder / problem).iterdir()) for problem in PROBLEMS}
-
-
 @dataclass(frozen=True)
 class Checked:
     """A project in git, with all that it needs installed: its own checks run in there."""
@@ -99,20 +81,10 @@ class Checked:
 
 
 @pytest.fixture(params=PROBLEMS)
-def checked(
-    request: pytest.FixtureRequest, projects: dict[str, Path], shared: Shared, environ: dict[str, str]
-) -> Checked:
+def checked(request: pytest.FixtureRequest, projects: dict[str, Path], in_git: Callable[[str], Path]) -> Checked:
     """A project of a problem, to check."""
     problem: str = request.param
-    original = projects[problem]
-
-    def make(folder: Path) -> None:
-        shutil.copytree(original, folder / original.name)
-        run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=folder / original.name)
-        run("git", "init", "-q", environ=environ, cwd=folder / original.name)
-
-    folder = shared(f"checked-{problem}", make) / original.name
-    return Checked(problem, folder, sorted(files(original)))
+    return Checked(problem, in_git(problem), sorted(files(projects[problem])))
 
 
 def test_every_problem_has_an_example_and_words_that_are_its_own() -> None:

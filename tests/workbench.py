@@ -76,6 +76,13 @@ def words(answers: Mapping[str, str]) -> Sequence[str]:
     return [f"{name}={value}" for name, value in answers.items()]
 
 
+def made(problem: str, folder: Path, environ: Mapping[str, str], *answers: str) -> Path:
+    """Write a project of a problem by `mlapi new`; return where it is."""
+    asked = (f"problem={problem}", *answers)
+    done = run(BIN / "mlapi", "new", "--no-input", "--output-dir", folder, *asked, environ=environ)
+    return Path(done.stdout.strip())
+
+
 def files(folder: Path) -> dict[str, Path]:
     """List the files below a folder by their relative path."""
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
