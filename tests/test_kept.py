@@ -193,8 +193,12 @@ def test_the_settings_are_in_force(served: tuple[Kept, Service]) -> None:
     )
     assert (allowed, other) == ("https://app.example.com", None)
     assert service.ask("GET", "/docs", headers={"Host": "other.example.com"}).status == 400
-    lines = [line for line in service.log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
-    assert any("/predict" in json.dumps(json.loads(line)) for line in lines), "the log is JSON"
+    until(lambda: any('"/predict"' in line and json.loads(line) for line in lines_of(service.log)))
+
+
+def lines_of(log: Path) -> list[str]:
+    """Return the whole lines of a log, which is written a moment after an answer."""
+    return re.findall(r"(?m)^(\{.*)\n", log.read_text(encoding="utf-8"))
 
 
 def hits(kept: Kept, service: Service) -> float:
