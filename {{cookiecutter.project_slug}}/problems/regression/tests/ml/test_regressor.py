@@ -21,18 +21,18 @@ def data() -> Dataset:
 @pytest.fixture(scope="module")
 def model(data: Dataset) -> HousePriceRegressor:
     """A model trained on those that are not held back."""
-    return HousePriceRegressor().train(split(data)[0])
+    return HousePriceRegressor().train(split(HousePriceRegressor, data)[0])
 
 
 def test_it_predicts_far_better_than_the_mean(model: HousePriceRegressor, data: Dataset) -> None:
-    held_back = split(data)[1]
+    held_back = split(HousePriceRegressor, data)[1]
     metrics = model.evaluate(model.compute(held_back.X), held_back.y, model.interval)
     assert metrics["r2"] > 0.75
     assert metrics["median_absolute_error"] < 60_000
 
 
 def test_intervals_contain_about_nine_in_ten_prices_of_new_houses(model: HousePriceRegressor, data: Dataset) -> None:
-    held_back = split(data)[1]
+    held_back = split(HousePriceRegressor, data)[1]
     metrics = model.evaluate(model.compute(held_back.X), held_back.y, model.interval)
     assert 0.85 < metrics["interval_coverage"] < 0.95
 

@@ -39,7 +39,7 @@ negative,Straße zu laut 😀
 @pytest.fixture(scope="module")
 def model() -> SentimentClassifier:
     """A model trained on all but the examples that are held back."""
-    training, _ = split(SentimentClassifier.dataset())
+    training, _ = split(SentimentClassifier, SentimentClassifier.dataset())
     return SentimentClassifier().train(training)
 
 
@@ -50,7 +50,7 @@ def positive(model: SentimentClassifier, *reviews: str) -> list[float]:
 
 
 def test_it_tells_most_reviews_that_it_has_not_seen_apart(model: SentimentClassifier) -> None:
-    _, held_back = split(SentimentClassifier.dataset())
+    _, held_back = split(SentimentClassifier, SentimentClassifier.dataset())
     metrics = model.evaluate(model.compute(held_back.X), held_back.y)
     assert metrics["balanced_accuracy"] > 0.75
 
@@ -187,7 +187,7 @@ def test_a_data_set_is_downloaded_and_trained_on(tmp_path: Path, archive: tuple[
     settings = Settings(
         models_dir=tmp_path / "models", data_dir=tmp_path / "var", dataset_url=url, dataset_sha256=digest
     )
-    result = train_now(settings, {}, "always", lambda _progress, _phase: None)
+    result = train_now(SentimentClassifier, settings, {}, "always", lambda _progress, _phase: None)
     record = Registry(settings.models_dir, SentimentClassifier.name).manifest(result["version"]).dataset
     bundled = SentimentClassifier.dataset()
     assert record.source.endswith("reviews.zip.unpacked.csv")
