@@ -27,7 +27,8 @@ WORKER = """
 import sys
 from package_name.cli import main
 
-raise SystemExit(main(sys.argv[1], "package_name.settings:Settings", ["worker", "--exit-with-parent"]))
+settings = "package_name.settings:Settings"
+raise SystemExit(main(sys.argv[1], settings, ["worker", "--exit-with-parent"]))
 """
 """A program that is the worker for a model, named by its argument."""
 

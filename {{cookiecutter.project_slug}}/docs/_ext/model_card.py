@@ -80,7 +80,7 @@ def registry() -> Any:
     """Return the registry that the settings name; a relative path starts at the project's root."""
     settings = load("settings").Settings()
     name, allow = load("ml").Model.name, settings.allow_pickle
-    return load("serving.registry").Registry(ROOT / settings.models_dir, name, allow_pickle=allow)
+    return load("serving.registry").Registry(ROOT / settings.models_dir, name, allow_pickle=allow, prefix=settings.prefix)
 
 
 @cache

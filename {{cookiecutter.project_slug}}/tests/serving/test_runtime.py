@@ -100,7 +100,7 @@ def test_both_runtimes_answer_the_same(allowed: Registry) -> None:
 
 def test_a_pickle_is_not_even_read_unless_allowed(registry: Registry, allowed: Registry, run_code: Any) -> None:
     ran = run_code(record=True)
-    with pytest.raises(PickleNotAllowed, match="ALLOW_PICKLE=true allows that"):
+    with pytest.raises(PickleNotAllowed, match="set ALLOW_PICKLE=true"):
         load(Model, registry, "2", 10**9)
     with pytest.raises(PickleNotAllowed):
         promote(Model, registry, "2", 10**9)
@@ -168,7 +168,7 @@ def test_training_promotes_such_a_version_only_if_allowed(
     monkeypatch.setattr(Model, "runtime", "joblib")
     result = train_now(Model, settings.model_copy(update={"allow_pickle": allowed}), {}, "always", print)
     assert result["promoted"] is allowed
-    assert allowed or "ALLOW_PICKLE" in result["reason"]
+    assert allowed or f"set {PREFIX}ALLOW_PICKLE=true" in result["reason"]
 
 
 def test_the_api_refuses_or_serves_it_as_the_setting_says(registry: Registry, tmp_path: Path, rows: Any) -> None:

@@ -74,7 +74,7 @@ def load(model: type[SupervisedModel], registry: Registry, version: str, max_byt
 
     """
     manifest = check_fit(model, registry, version)
-    check_runtime(manifest, version, allow_pickle=registry.allow_pickle)
+    check_runtime(manifest, version, allow_pickle=registry.allow_pickle, prefix=registry.prefix)
     file_name = f"model.{manifest.runtime}"
     content = registry.read(version, file_name, max_bytes)
     digest = FileRecord.of(content).sha256

@@ -61,16 +61,17 @@ class Traffic(BaseModel):
 class Registry:
     """The versions of one model. Processes may share the directory: every change is one atomic rename."""
 
-    def __init__(self, root: Path, name: str, *, allow_pickle: bool = False) -> None:
-        """Take the versions of the model `name`; `allow_pickle` as in the settings."""
+    def __init__(self, root: Path, name: str, *, allow_pickle: bool = False, prefix: str = "") -> None:
+        """Take the versions of the model `name`; `allow_pickle` and `prefix` as in the settings."""
         self.directory = root / name
         self.allow_pickle = allow_pickle
+        self.prefix = prefix
         self.pointer = self.directory / "champion.json"
 
     @classmethod
     def of(cls, model: "type[SupervisedModel]", settings: "Settings") -> Self:
         """Return the versions of a model where the settings say that they are."""
-        return cls(settings.models_dir, model.name, allow_pickle=settings.allow_pickle)
+        return cls(settings.models_dir, model.name, allow_pickle=settings.allow_pickle, prefix=settings.prefix)
 
     def candidate(self, run: str) -> Path:
         """Return where the training called `run` writes before it is published."""
@@ -239,7 +240,7 @@ class Registry:
         """
         manifest = self.manifest(version)
         try:
-            check_runtime(manifest, version, allow_pickle=self.allow_pickle)
+            check_runtime(manifest, version, allow_pickle=self.allow_pickle, prefix=self.prefix)
         except PickleNotAllowed as error:
             return Decision(promoted=False, reason=error.detail.removesuffix("."))
         decision = self._judge(manifest, policy, tolerance)

@@ -27,8 +27,10 @@ def open_model(model: type[SupervisedModel], runtime: Literal["onnx", "joblib"],
     return OnnxModel(content, model.output) if runtime == "onnx" else model.load(BytesIO(content))
 
 
-def check_runtime(manifest: Manifest, version: str, *, allow_pickle: bool) -> None:
+def check_runtime(manifest: Manifest, version: str, *, allow_pickle: bool, prefix: str) -> None:
     """Make sure that a version's file may be loaded here: an ONNX model always, a pickle if it is allowed.
+
+    `prefix` is what the names of the variables begin with that hold the settings, for the message.
 
     Raises:
         PickleNotAllowed: it is a pickle.
@@ -40,7 +42,7 @@ def check_runtime(manifest: Manifest, version: str, *, allow_pickle: bool) -> No
     if not allow_pickle:
         raise PickleNotAllowed(
             f"Version {version} serves by joblib only: loading it runs the code in its file. "
-            "The setting ALLOW_PICKLE=true allows that."
+            f"To allow that, set {prefix}ALLOW_PICKLE=true."
         )
     made_with = manifest.libraries.get("scikit-learn")
     try:
