@@ -79,8 +79,8 @@ def write(part: str) -> str:
 def registry() -> Any:
     """Return the registry that the settings name; a relative path starts at the project's root."""
     settings = load("settings").Settings()
-    name, allow = load("ml").Model.name, settings.allow_pickle
-    return load("serving.registry").Registry(ROOT / settings.models_dir, name, allow_pickle=allow, prefix=settings.prefix)
+    there = settings.model_copy(update={"models_dir": ROOT / settings.models_dir})
+    return load("serving.registry").Registry.of(load("ml").Model, there)
 
 
 @cache
