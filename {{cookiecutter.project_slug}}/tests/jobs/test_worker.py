@@ -3,6 +3,7 @@
 import random
 import signal
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +12,11 @@ import psycopg
 import pytest
 
 from package_name.errors import JobFinished
+from package_name.jobs import store, worker
 from package_name.jobs.job import Job
 from package_name.ml import Model
+from package_name.monitoring.jobs import JobMetrics
+from package_name.settings import Settings
 
 from rig.bench import PATIENCE, Bench, wait_for
 from rig.eager import EAGER_TRAINING
@@ -59,6 +63,24 @@ def test_a_real_training_is_published_and_promoted_once(bench: Bench) -> None:
     with pytest.raises(JobFinished):
         bench.jobs.cancel(job_id)
     assert bench.jobs.get(job_id) == job
+
+
+def test_a_worker_waits_longer_for_its_database_than_a_caller(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several make it at once on a busy machine."""
+    monkeypatch.setattr(store, "OPENING_PATIENCE", 0)
+    for name, stand_in in {
+        "_stop_on_signals": threading.Event,
+        "_configure": lambda *_: None,
+        "_launch": lambda: None,
+        "_watch": lambda *_: None,
+        "_stop": lambda jobs, _name: jobs.close(),
+    }.items():
+        monkeypatch.setattr(worker, name, stand_in)
+    for kind in (worker.train, worker.batch):
+        monkeypatch.setattr(kind, "register", lambda *_: None)
+    worker.run(Model, settings, JobMetrics())
 
 
 def test_a_job_survives_workers_killed_at_any_moment(bench: Bench, hold: Path) -> None:

@@ -56,8 +56,10 @@ class Jobs:
     Every method raises `JobsUnavailable` when the database does not answer in time, and works again once it does.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, opening_patience: float | None = None) -> None:
+        """Keep the settings; `opening_patience` is for who may wait longer than `OPENING_PATIENCE`."""
         self._settings = settings
+        self._opening_patience = opening_patience
         self._client: DBOSClient | None = None
         self._opening = threading.Lock()
         self._calls = threading.BoundedSemaphore(CALLS)
@@ -199,7 +201,9 @@ class Jobs:
         """
         import dbos  # noqa: F401 - takes its time here, which is not the database's
 
-        patience = OPENING_PATIENCE if self._client is None else PATIENCE
+        patience = PATIENCE
+        if self._client is None:
+            patience = OPENING_PATIENCE if self._opening_patience is None else self._opening_patience
         answer: Future[T] = Future()
         if not self._calls.acquire(timeout=patience):
             raise JobsUnavailable(SILENT)

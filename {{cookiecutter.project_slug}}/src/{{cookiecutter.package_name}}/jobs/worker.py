@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 VERSION = "1"
 """Kept with every job, and a worker takes up only jobs of its own: changing it would strand those under way."""
 
+OPENING_PATIENCE = 60.0
+"""Seconds that a worker waits for a database that may have to be created: no caller waits for its answer."""
+
 SWEEP_SECONDS = 2.0
 """How often a worker looks for jobs whose worker died."""
 
@@ -48,7 +51,7 @@ def run(
     stopping = _stop_on_signals()
     if exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-    jobs = Jobs(settings)
+    jobs = Jobs(settings, OPENING_PATIENCE)
     jobs.executors()  # makes the database if there is none, and says clearly if it is out of reach
     train.tidy(Registry.of(model, settings), jobs)
     leases = _open_leases(settings)
