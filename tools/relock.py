@@ -15,8 +15,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlapi.errors import CommandError
-from mlapi.template import answered, generate, load
+from mlapi_template.errors import CommandError
+from mlapi_template.template import answered, generate, load
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "{{cookiecutter.project_slug}}" / "uv.lock"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlapi.errors import Fault, UsageError
+from mlapi_template.errors import Fault, UsageError
 
 PARTS = ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project_slug}}")
 # Installers compile the .py files of a wheel, and tools leave their caches where they were run.
