@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. They need make and Python 3.11, 3.12 or 3.13, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test test-all bench lint format docs lock tree catalogues clean
+.PHONY: help demo quick test test-all bench lint format docs wheel lock tree catalogues clean
 
 # Neither an environment that happens to be active nor the settings of a surrounding make may redirect this one.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
@@ -20,7 +20,7 @@ BENCH := build/bench
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # Sizes of what `make test` does in small: seconds of random requests, minutes of load, kills, jobs, texts, seconds of an outage.
 LONG := FUZZ_SECONDS=600 SOAK_MINUTES=5 KILLS=20 SMALL_JOBS=600 TEXTS=3000 OUTAGE_SECONDS=30
-TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
+TEMPLATE := cookiecutter.json hooks templates src/mlapi_template '{{cookiecutter.project_slug}}'
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile | awk -F ' - ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -70,6 +70,9 @@ docs: $(READY) ## Build the handbook to docs/_build/html, with the site of the d
 	cp -R $(EXAMPLE)/docs/_build/html docs/_build/html/example
 	@echo "The handbook is in docs/_build/html/index.html."
 
+wheel: $(READY) ## Build the library's wheel into the template, where projects find it (after a raised version)
+	$(RUN)python tools/wheel.py --uv $(UV) $(if $(REPLACE),--replace)
+
 lock: $(READY) ## Bring the template's lock and the lists that follow from it up to date (UPGRADE=1: with the newest versions)
 	$(RUN)python tools/relock.py --uv $(UV) $(if $(UPGRADE),--upgrade)
 	$(RUN)python tools/trees.py
@@ -87,7 +90,7 @@ clean: ## Remove what the other commands made
 	rm -rf .venv build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
 
 # --inexact leaves uv in place where it was put into .venv below.
-$(READY): pyproject.toml uv.lock Makefile
+$(READY): pyproject.toml src/pyproject.toml uv.lock Makefile
 	@$(PYTHON) -c "$(GOOD)" 2>/dev/null || { \
 	    echo "Python 3.11, 3.12 or 3.13 is needed, and '$(PYTHON)' is not one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
 	    exit 1; }

@@ -7,6 +7,7 @@ the lists of names in hooks/pre_gen_project.py. Without --upgrade nothing gets n
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ HOOK = ROOT / "hooks" / "pre_gen_project.py"
 PLACEHOLDER = "{{ cookiecutter.project_slug }}"
 # Some indexes tell the size of a file and some do not; the hash is what an installation checks.
 SIZE = re.compile(r", size = [0-9]+(?=[, ])")
+VENDOR = "vendor"
+"""The index in the project's own folder, which has the library."""
 REGISTRY = re.compile(r'registry = "(.*?)"')
 WIDTH = 116
 INSTALLED = "import importlib.metadata as m; print(*m.packages_distributions())"
@@ -41,7 +44,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="relock-") as folder:
-            relock(Path(folder), arguments.uv, upgrade=arguments.upgrade)
+            # Its path is whole: uv runs in the folder of the project.
+            uv = Path(shutil.which(arguments.uv) or arguments.uv).absolute()
+            relock(Path(folder), str(uv), upgrade=arguments.upgrade)
     except (CommandError, OSError, Refused, subprocess.CalledProcessError) as error:
         print(f"relock: {error}", file=sys.stderr)
         return 1
@@ -89,7 +94,7 @@ def for_template(lock: str, slug: str) -> str:
         )
     # The lock of this repository, which reviewers have read, tells which index is the usual one.
     usual = set(REGISTRY.findall((ROOT / "uv.lock").read_text(encoding="utf-8")))
-    strange = set(REGISTRY.findall(lock)) - usual
+    strange = set(REGISTRY.findall(lock)) - usual - {VENDOR}
     if strange:
         raise Refused(f"the lock names another index than that of this repository: {', '.join(sorted(strange))}")
     opened, count = re.subn(rf'(?m)^name = "{re.escape(slug)}"$', f'name = "{PLACEHOLDER}"', lock)
