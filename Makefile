@@ -20,7 +20,7 @@ BENCH := build/bench
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # Sizes of what `make test` does in small: seconds of random requests, minutes of load, kills, jobs, texts, seconds of an outage.
 LONG := FUZZ_SECONDS=600 SOAK_MINUTES=5 KILLS=20 SMALL_JOBS=600 TEXTS=3000 OUTAGE_SECONDS=30
-TEMPLATE := cookiecutter.json hooks templates src/mlapi_template '{{cookiecutter.project_slug}}'
+TEMPLATE := cookiecutter.json hooks templates src '{{cookiecutter.project_slug}}'
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile | awk -F ' - ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -30,8 +30,11 @@ demo: $(READY) ## Write the default project to build/, train it, serve it at htt
 	    echo "$(DEMO) is up to date with the template and stays as it is (make clean starts afresh)."; \
 	else \
 	    rm -rf $(DEMO) && mkdir -p build && touch $(DEMO).writing && \
-	    { $(RUN)mlapi new --no-input --output-dir build >$(DEMO).log 2>&1 || { cat $(DEMO).log >&2; exit 1; }; } && \
+	    { $(RUN)mlapi new --no-input --output-dir build >$(DEMO).log 2>&1 && \
+	    $(RUN)python tools/wheel.py --uv $(UV) --into $(DEMO)/vendor >>$(DEMO).log 2>&1 || { cat $(DEMO).log >&2; exit 1; }; } && \
 	    mv $(DEMO).writing $(DEMO).written && echo "The default project is in $(DEMO). Installing and serving it:"; \
+	    UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --no-default-groups --group train --project $(DEMO) --python $(PYTHON) \
+	        --reinstall-package mlapi-engine; \
 	fi
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(DEMO) serve PYTHON=$(PYTHON)
 
@@ -72,6 +75,7 @@ docs: $(READY) ## Build the handbook to docs/_build/html, with the site of the d
 
 wheel: $(READY) ## Build the library's wheel into the template, where projects find it (after a raised version)
 	$(RUN)python tools/wheel.py --uv $(UV) $(if $(REPLACE),--replace)
+	@$(MAKE) --no-print-directory lock
 
 lock: $(READY) ## Bring the template's lock and the lists that follow from it up to date (UPGRADE=1: with the newest versions)
 	$(RUN)python tools/relock.py --uv $(UV) $(if $(UPGRADE),--upgrade)

@@ -1,8 +1,9 @@
 """Build the library's wheel from src/mlapi into the template: `make wheel`.
 
-Projects find it in their folder `vendor`. No hash of it stands in their lock, so a wheel of a version that is already
-installed is taken for that one: a change of the library needs a version of its own. A wheel that was committed is
-therefore never replaced by another one of its version, unless `--replace` says that nobody has it yet.
+Projects find it in their folder `vendor`. No hash of it stands in their lock, and uv keeps what it once unpacked from
+there, so another wheel of the same version is taken for the old one: a change of the library needs a version of its
+own. A wheel that is committed is therefore never replaced by another of its version, unless `--replace` says that no
+project has it yet. Whoever has it nevertheless says `uv sync --reinstall-package mlapi-engine`.
 """
 
 import argparse
@@ -26,12 +27,13 @@ class Refused(Exception):  # noqa: N818 (named for what happened)
 def main() -> int:
     """Build it and remove those of other versions; return 1 with one line on stderr when it cannot be done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--into", type=Path, default=VENDOR, help="the folder it goes to: that of the template")
     parser.add_argument("--replace", action="store_true", help="also replace a committed wheel of the same version")
     parser.add_argument("--uv", default="uv", help="the uv to call")
     arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="wheel-") as folder:
-            put(built(arguments.uv, Path(folder)), replace=arguments.replace)
+            put(built(arguments.uv, Path(folder)), arguments.into.absolute(), replace=arguments.replace)
     except (OSError, Refused, subprocess.CalledProcessError) as error:
         print(f"wheel: {error}", file=sys.stderr)
         return 1
@@ -46,32 +48,33 @@ def built(uv: str, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def put(wheel: Path, *, replace: bool) -> None:
-    """Make a wheel the only one of the template, unless its members are those of the one that is there.
+def put(wheel: Path, into: Path, *, replace: bool) -> None:
+    """Make a wheel the only one of a folder; one with the same members stays as it is.
 
     Raises Refused when git holds another wheel of the same name, and `replace` does not allow that.
     """
-    target = VENDOR / wheel.name
-    new = members(wheel.read_bytes())
+    target, new = into / wheel.name, members(wheel.read_bytes())
     before = committed(target)
     if before is not None and members(before) != new and not replace:
         raise Refused(
             f"{wheel.name} is committed with other members. Raise __version__ in src/mlapi/__init__.py,"
             " or say `make wheel REPLACE=1` if no project has that wheel"
         )
-    for old in set(VENDOR.glob("*.whl")) - {target}:
+    for old in set(into.glob("*.whl")) - {target}:
         old.unlink()
-        print(f"{old.relative_to(ROOT)} is removed")
+        print(f"{old} is removed")
     if not target.exists() or members(target.read_bytes()) != new:
-        VENDOR.mkdir(exist_ok=True)
+        into.mkdir(exist_ok=True)
         beside = target.with_name(f".{target.name}.new")
         shutil.copyfile(wheel, beside)
         beside.replace(target)
-        print(f"{target.relative_to(ROOT)} has changed")
+        print(f"{target} has changed")
 
 
 def committed(path: Path) -> bytes | None:
     """Return a file as the last commit holds it, or None."""
+    if not path.is_relative_to(ROOT):
+        return None
     command = ("git", "show", f"HEAD:./{path.relative_to(ROOT).as_posix()}")
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return shown.stdout if shown.returncode == 0 else None

@@ -7,4 +7,4 @@ everything else is private.
 __all__ = ["__version__"]
 
 __version__ = "0.2.0"
-"""Version of the library. A project requires it as `mlapi-engine>=0.2,<0.3`: before 1.0 the minor version is the major one."""
+"""Version of the library. Before 1.0 the minor version is the major one: projects require `mlapi-engine>=0.2,<0.3`."""

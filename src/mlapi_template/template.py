@@ -64,6 +64,16 @@ def find() -> Path:
     raise Fault(f"the template is missing from {package}: install the package again")
 
 
+def library(directory: Path) -> str:
+    """Return the version of the library whose wheel a template gives to its projects.
+
+    Raises Fault when the template has none.
+    """
+    for wheel in directory.glob("*/vendor/mlapi_engine-*.whl"):
+        return wheel.name.split("-")[1]
+    raise Fault(f"the library's wheel is missing from {directory}: install the package again")
+
+
 def questions(config: Mapping[str, Any]) -> dict[str, Question]:
     """Read the questions out of cookiecutter.json; its private variables, which nobody is asked, stay out."""
     prompts = config["__prompts__"]
