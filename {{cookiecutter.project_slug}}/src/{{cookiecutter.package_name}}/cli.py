@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
     from . import __version__
 
     root = argparse.ArgumentParser(prog=about().slug, description=about().description)
-    root.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    versions = f"%(prog)s {__version__} (mlapi-engine {version('mlapi-engine')})"
+    root.add_argument("--version", action="version", version=versions)
     subcommands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_processes(subcommands)
     _add_work(subcommands)
