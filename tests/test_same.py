@@ -68,7 +68,9 @@ def test_the_wheel_carries_what_git_tracks(wheel: Path) -> None:
 def test_the_wheel_holds_nothing_but_the_command_and_the_template(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("mlapi_template/template/")}
     command = {
-        path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "mlapi_template").iterdir() if path.is_file()
+        path.relative_to(ROOT / "src").as_posix()
+        for path in (ROOT / "src" / "mlapi_template").iterdir()
+        if path.is_file()
     }
     assert {name for name in names if ".dist-info/" not in name} == command
     assert "mlapi_template/py.typed" in command
