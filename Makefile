@@ -33,8 +33,8 @@ demo: $(READY) ## Write the default project to build/, train it, serve it at htt
 	    { $(RUN)mlapi new --no-input --output-dir build >$(DEMO).log 2>&1 && \
 	    $(RUN)python tools/wheel.py --uv $(UV) --into $(DEMO)/vendor >>$(DEMO).log 2>&1 || { cat $(DEMO).log >&2; exit 1; }; } && \
 	    mv $(DEMO).writing $(DEMO).written && echo "The default project is in $(DEMO). Installing and serving it:"; \
-	    UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --no-default-groups --group train --project $(DEMO) --python $(PYTHON) \
-	        --reinstall-package mlapi-engine; \
+	    UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --locked --no-default-groups --group train --project $(DEMO) --python $(PYTHON) \
+	        --reinstall-package mlapi-engine || exit 1; \
 	fi
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(DEMO) serve PYTHON=$(PYTHON)
 

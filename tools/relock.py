@@ -61,7 +61,8 @@ def relock(folder: Path, uv: str, *, upgrade: bool) -> None:
     template = load()
     answers = answered(template, {}, lambda _, default: default)
     project, slug = generate(template, answers, folder), answers["project_slug"]
-    run(uv, "lock", *(["--upgrade"] if upgrade else []), cwd=project)
+    # The library's wheel may have been replaced by a newer one, which uv does not notice by itself.
+    run(uv, "lock", *(["--upgrade"] if upgrade else ["--upgrade-package", "mlapi-engine"]), cwd=project)
     lock = (project / "uv.lock").read_text(encoding="utf-8")
     text = for_template(lock, slug)
     run(uv, "sync", "--quiet", "--locked", "--all-groups", cwd=project)
