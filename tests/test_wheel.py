@@ -80,7 +80,17 @@ def test_a_wheel_that_nobody_has_may_be_replaced(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == "", "the same members are not written again"
 
 
-def test_both_commands_say_both_versions(environ: dict[str, str]) -> None:
+@pytest.mark.full
+def test_the_lock_of_the_template_follows_a_newer_wheel(clone: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    """By what `make wheel` does: uv alone would keep the version that is gone."""
+    folder = raised(clone, tmp_path / "newer")
+    here = environ | {"PYTHONPATH": str(folder / "src")}
+    for tool in ("wheel", "relock"):
+        run(BIN / "python", f"tools/{tool}.py", "--uv", UV, environ=here, cwd=folder)
+    assert entry(folder / TEMPLATE.name / "uv.lock")["version"] == NEXT
+
+
+def test_the_command_says_both_versions(environ: dict[str, str]) -> None:
     command = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["version"]["path"]
     own = re.findall(r'__version__ = "(.*)"', (ROOT / command).read_text(encoding="utf-8"))[0]
     assert run(BIN / "mlapi", "--version", environ=environ).stdout == f"mlapi {own} (mlapi-engine {VERSION})\n"
