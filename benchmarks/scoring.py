@@ -88,7 +88,8 @@ package, wanted = sys.argv[1:]
 made = {"logistic_regression": LogisticRegression(max_iter=1000), "random_forest": RandomForestClassifier(100)}
 import_module(f"{package}.ml").Model.build = lambda _: made[wanted].set_params(random_state=0)
 settings = import_module(f"{package}.settings").Settings()
-import_module(f"{package}.training.foreground").train_now(settings, {}, "always", lambda *_: None)
+train_now = import_module(f"{package}.training.foreground").train_now
+train_now(import_module(f"{package}.ml").Model, settings, {}, "always", lambda *_: None)
 """
 """Trains another estimator than the project's, which its scoring does not notice."""
 

@@ -19,11 +19,12 @@ from package_name.ml import Model
 from package_name.ml.base import Interval
 from package_name.serving.champion import Served
 from package_name.serving.registry import Registry
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.training.foreground import train_now
 
 from rig.cluster import Cluster, speaking_dask
 from rig.database import speaking_postgresql
+from rig.names import PREFIX
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from package_name import tls
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 
-from rig.service import PACKAGE, PATIENCE, Service, serving, wait_for
+from rig.names import PACKAGE, PREFIX
+from rig.service import PATIENCE, Service, serving, wait_for
 
 
 def shown(service: Service) -> str:

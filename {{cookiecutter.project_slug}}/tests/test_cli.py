@@ -15,8 +15,10 @@ from package_name import __version__
 from package_name.__main__ import main
 from package_name.commands import read_hyperparameters
 from package_name.ml import Model
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.storage import Storage
+
+from rig.names import PREFIX
 
 Table = Callable[..., str]
 

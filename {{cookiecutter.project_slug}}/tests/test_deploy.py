@@ -15,7 +15,9 @@ from cryptography import x509
 from package_name.keys import KeyStore
 from package_name.monitoring.jobs import JobMetrics
 from package_name.monitoring.metrics import Metrics
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
+
+from rig.names import PREFIX
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

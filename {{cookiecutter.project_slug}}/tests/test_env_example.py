@@ -1,7 +1,9 @@
 import re
 from pathlib import Path
 
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
+
+from rig.names import PREFIX
 
 EXAMPLE = (Path(__file__).parent.parent / ".env.example").read_text(encoding="utf-8")
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import package_name
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
+
+from rig.names import PREFIX
 
 PACKAGE = Path(package_name.__file__).parent
 HEAVY = {

@@ -22,9 +22,10 @@ import pytest
 
 from package_name import server, tls
 from package_name.ml import Model
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 
-from rig.service import PACKAGE, PATIENCE, ROW, serving, wait_for
+from rig.names import PACKAGE, PREFIX
+from rig.service import PATIENCE, ROW, serving, wait_for
 
 
 def test_the_whole_way_train_serve_predict_retrain_and_roll_back(tmp_path: Path) -> None:
@@ -54,16 +55,16 @@ def test_the_worker_is_started_when_requests_are_answered_and_not_at_all_if_none
 ) -> None:
     ran = threading.Event()
 
-    def run(stopping: threading.Event) -> int:
+    def run(_package: str, stopping: threading.Event) -> int:
         ran.set()
         stopping.wait(60)
         return 0
 
     monkeypatch.setattr(server, "_run_worker", run)
-    with server.worker_beside():
+    with server.worker_beside(PACKAGE):
         pass
     assert not ran.is_set()
-    with server.worker_beside() as started:
+    with server.worker_beside(PACKAGE) as started:
         assert not ran.is_set()
         started()
         assert ran.wait(60)

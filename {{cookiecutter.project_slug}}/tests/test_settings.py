@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from package_name.settings import PREFIX, Settings, describe
+from package_name.settings import Settings, describe
 from package_name.values import Unreadable, is_loopback
+
+from rig.names import PACKAGE, PREFIX
 
 
 def test_the_defaults_are_for_one_machine() -> None:
@@ -66,8 +68,8 @@ def test_a_wrong_value_is_named_by_its_variable_and_not_repeated(
     monkeypatch.setenv(f"{PREFIX}{name}", value)
     with pytest.raises(ValidationError) as refused:
         Settings()
-    assert describe(refused.value).startswith(f"{PREFIX}{name}: ")
-    assert "Value error" not in describe(refused.value)
+    assert describe(refused.value, PREFIX).startswith(f"{PREFIX}{name}: ")
+    assert "Value error" not in describe(refused.value, PREFIX)
     assert "passwd" not in str(refused.value)
 
 
@@ -94,7 +96,7 @@ def test_a_placeholder_is_no_password(monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv(f"{PREFIX}{name}", f"{scheme}://me:{password}@host/0")
     with pytest.raises(ValidationError) as refused:
         Settings()
-    assert "choose a real one" in describe(refused.value)
+    assert "choose a real one" in describe(refused.value, PREFIX)
 
 
 def test_a_limit_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +129,7 @@ def test_a_name_that_is_like_no_setting_is_refused_without_a_guess(monkeypatch: 
     monkeypatch.setenv(f"{PREFIX}FOO", "1")
     with pytest.raises(ValidationError) as refused:
         Settings()
-    assert describe(refused.value) == f"there is no setting {PREFIX}FOO"
+    assert describe(refused.value, PREFIX) == f"there is no setting {PREFIX}FOO"
 
 
 def test_half_a_pair_is_refused() -> None:
@@ -179,7 +181,7 @@ def test_a_file_of_a_secret_with_a_typo_in_its_name_is_refused(monkeypatch: pyte
     monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path))
     with pytest.raises(ValidationError) as refused:
         Settings()
-    said = describe(refused.value)
+    said = describe(refused.value, PREFIX)
     assert f"there is no setting {PREFIX}DATABASE_UR; did you mean {PREFIX}DATABASE_URL?" in said
     assert "s3cret" not in said
 
@@ -188,7 +190,7 @@ def test_a_directory_of_secrets_that_is_not_there_is_refused(monkeypatch: pytest
     monkeypatch.setenv(f"{PREFIX}SECRETS_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(ValidationError) as refused:
         Settings()
-    assert describe(refused.value) == f"{PREFIX}SECRETS_DIR: there is no such directory"
+    assert describe(refused.value, PREFIX) == f"{PREFIX}SECRETS_DIR: there is no such directory"
 
 
 def test_a_file_of_a_secret_that_is_not_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -203,3 +205,23 @@ def test_a_file_of_a_secret_that_is_not_text_is_named(monkeypatch: pytest.Monkey
 def test_the_keys_are_beside_the_data_unless_their_file_is_named(tmp_path: Path) -> None:
     assert Settings(data_dir=tmp_path).keys_path == tmp_path / "keys.json"
     assert Settings(data_dir=tmp_path, keys_file=Path("/run/keys.json")).keys_path == Path("/run/keys.json")
+
+
+def test_settings_of_another_package_have_its_name_and_are_read_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Theirs(Settings):
+        __module__ = "their_api.settings"
+        greeting: str = "hello"
+
+    class More(Theirs):
+        __module__ = "elsewhere.more"
+
+    monkeypatch.setenv("THEIR_API_PORT", "1234")
+    monkeypatch.setenv("THEIR_API_GREETING", "good day")
+    for kind in (Theirs, More):
+        assert (kind.package, kind.prefix) == ("their_api", "THEIR_API_")
+        assert (kind().port, kind().model_dump()["greeting"]) == (1234, "good day")
+    assert (Settings.package, Settings.prefix) == (PACKAGE, PREFIX)
+    assert Settings().port == Settings.model_fields["port"].default
+    monkeypatch.setenv("THEIR_API_PROT", "1")
+    with pytest.raises(ValidationError, match=r"no setting THEIR_API_PROT; did you mean THEIR_API_PORT\?"):
+        Theirs()

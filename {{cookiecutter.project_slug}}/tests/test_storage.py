@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from package_name.errors import DiskFull, StorageUnavailable
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.storage import PIECE, Storage
 
 from rig.bucket import make_bucket, speaking_s3
+from rig.names import PREFIX
 from rig.ports import hold_port, port_of
 
 

@@ -14,10 +14,11 @@ from fastapi.testclient import TestClient
 from package_name.api.app import create_app
 from package_name.ml import Model
 from package_name.ml.base import SupervisedModel
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.training.foreground import train_now
 
 from rig.eager import EAGER_TRAINING
+from rig.names import PREFIX
 from rig.service import wait_for
 from rig.toys import Rent
 
@@ -26,7 +27,7 @@ WORKER = """
 import sys
 from package_name.cli import main
 
-raise SystemExit(main(sys.argv[1], ["worker", "--exit-with-parent"]))
+raise SystemExit(main(sys.argv[1], "package_name.settings:Settings", ["worker", "--exit-with-parent"]))
 """
 """A program that is the worker for a model, named by its argument."""
 

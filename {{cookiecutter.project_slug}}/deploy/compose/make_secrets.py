@@ -8,9 +8,10 @@ import secrets
 from pathlib import Path
 
 from package_name import tls
-from package_name.about import about
+from package_name.about import about_of
 from package_name.durable import write_durably
 from package_name.keys import KeyStore, Scope
+from package_name.settings import Settings
 
 FOLDER = Path(__file__).parent / "secrets"
 KEYS: dict[str, Scope] = {"admin": "admin", "prometheus": "metrics"}
@@ -28,7 +29,7 @@ def main() -> None:
     """Make what is missing, and say where it is."""
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     FOLDER.chmod(0o700)
-    name = about().slug
+    name = about_of(Settings.package).slug
     postgres = password("postgres_password")
     kept("database_url", f"postgresql://{name}:{postgres}@postgres/{name}")
     redis = password("redis_password")

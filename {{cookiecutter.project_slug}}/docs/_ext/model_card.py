@@ -7,7 +7,7 @@ from typing import Any
 
 import languages
 from measures import called, meaning, rounded
-from project import PACKAGE, ROOT, Undocumented, load
+from project import ABOUT, PACKAGE, ROOT, Undocumented, load
 from sphinx.locale import _ as tr
 from sphinx.util.i18n import format_date
 
@@ -293,7 +293,7 @@ def versions() -> str:
 
 def contact() -> str:
     """Say whom to ask, from `about.toml`."""
-    about = load("about").about()
+    about = ABOUT
     return facts(
         (tr("Owner"), about.author), (tr("Email"), f"<{about.email}>"), (tr("Repository"), f"<{about.repository}>")
     )

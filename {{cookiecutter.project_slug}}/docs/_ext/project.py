@@ -47,5 +47,5 @@ def rooms() -> list[str]:
     return [*found, ""]
 
 
-ABOUT = load("about").about()
+ABOUT = load("about").about_of(PACKAGE)
 """What the service is called and whom to ask: the content of `about.toml`."""

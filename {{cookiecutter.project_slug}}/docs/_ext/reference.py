@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from project import PACKAGE, Undocumented, load
+from project import ABOUT, PACKAGE, Undocumented, load
 from sphinx.locale import _ as tr
 
 
@@ -44,7 +44,7 @@ def settings() -> str:
             continue
         default = about.get("default")
         entries.append(
-            f"````{{confval}} {module.PREFIX}{name.upper()}\n"
+            f"````{{confval}} {module.Settings.prefix}{name.upper()}\n"
             f":type: {kind(about).removesuffix(', or null')}\n"
             f":default: {'none' if default is None or default == [] else f'`{as_text(default)}`'}\n\n"
             f"{meaning}\n````\n"
@@ -169,7 +169,7 @@ def problem(slug: str) -> str:
     error = errors().get(slug)
     if error is None:
         raise Undocumented(f"There is no problem type {slug!r} in src/{PACKAGE}/errors.py.")
-    address = load("api.problems").problem_type(slug)
+    address = load("api.problems").Problems(ABOUT.documentation).type_of(slug)
     meaning = inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0]
     raised = f"{{py:class}}`~{error.__module__}.{error.__name__}`"
     names = tr("Status"), tr("Type"), tr("Raised as")
@@ -180,7 +180,7 @@ def problem(slug: str) -> str:
 
 def command_line() -> str:
     """Describe every command with its arguments and options, from the parser itself."""
-    return "\n".join(_command(load("cli").parser()))
+    return "\n".join(_command(load("cli").parser(ABOUT)))
 
 
 def _command(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -1,7 +1,5 @@
 """A machine-learning service: train a model, serve it over HTTPS, predict."""
 
-from importlib.metadata import version
+from .about import about_of
 
-from .about import about
-
-__version__ = version(about().slug)
+__version__ = about_of(__name__).version

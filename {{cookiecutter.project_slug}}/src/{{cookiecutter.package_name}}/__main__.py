@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-MODEL = f"{__package__}.ml:Model"
-"""The model that the commands work with."""
+MODEL, SETTINGS = f"{__package__}.ml:Model", f"{__package__}.settings:Settings"
+"""What the commands work with: the class of the model, and that of the settings."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -11,7 +11,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from .cli import main as run
 
-        return run(MODEL, arguments)
+        return run(MODEL, SETTINGS, arguments)
     except KeyboardInterrupt:
         return 130
 

@@ -1,33 +1,38 @@
-"""What this service is called and whom to ask: the content of `about.toml`."""
+"""What a service is called and whom to ask: the content of `about.toml` in its package, and its version."""
 
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib.metadata import version
+from importlib.resources import files
 
 
 @dataclass(frozen=True)
 class About:
-    """The service's identity card; every member is text from `about.toml`."""
+    """The service's identity card; every member is text."""
 
     name: str
-    """What it is called."""
+    """Name, as people read it."""
     slug: str
-    """Its name as a distribution, a folder and a command."""
+    """Name as a distribution, a folder and a command."""
     description: str
-    """What it does, in one sentence."""
+    """Description in one sentence."""
     author: str
-    """Who owns it."""
+    """Owner."""
     email: str
-    """Where people write to about it."""
+    """Address that people write to about it."""
     repository: str
     """Web address of its repository."""
     documentation: str
     """Web address of its published documentation, without a slash at the end."""
 
+    @property
+    def version(self) -> str:
+        """Version of the distribution that is installed."""
+        return version(self.slug)
+
 
 @cache
-def about() -> About:
-    """Read `about.toml`, once in a process."""
-    with (Path(__file__).parent / "about.toml").open("rb") as file:
-        return About(**tomllib.load(file))
+def about_of(package: str) -> About:
+    """Read the `about.toml` of a package, once in a process."""
+    return About(**tomllib.loads(files(package).joinpath("about.toml").read_text(encoding="utf-8")))

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, cast
 
 from . import commands
-from .about import about
+from .about import About, about_of
 from .errors import ServiceError
 from .loading import loading
 
@@ -20,33 +21,44 @@ PROMOTE = ("always", "better", "never")
 """Which new versions may serve, as in the settings."""
 
 
-def main(model: str, arguments: Sequence[str] | None = None) -> int:
-    """Run one command for a model, named as `package.module:Class`, and return its exit code."""
-    options = vars(parser().parse_args(arguments))
+def main(model: str, settings: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one command of a service and return its exit code.
+
+    Args:
+        model: The class of its model, named as `package.module:Class`, and imported by the commands that need it.
+        settings: The class of its settings, named likewise.
+        arguments: Those of the command line; by default this process's.
+
+    """
+    about = about_of(settings.partition(".")[0])
+    options = vars(parser(about).parse_args(arguments))
     # Loaded after the arguments are read, so that help, versions and mistakes are told at once.
     with loading():
         from pydantic import ValidationError
 
-        from .settings import PREFIX, Settings, describe
+        from .settings import Settings, describe
         from .values import Unreadable
 
+        kind: type[Settings] = resolve_name(settings)
     command: Callable[..., None] = options.pop("command")
-    overrides = {name: options.pop(name) for name in list(options) if name in Settings.model_fields}
+    overrides = {name: options.pop(name) for name in list(options) if name in kind.model_fields}
     # Through the environment, so that every process started from here has the same settings.
-    os.environ.update({f"{PREFIX}{name.upper()}": str(value) for name, value in overrides.items() if value is not None})
+    os.environ.update(
+        {f"{kind.prefix}{name.upper()}": str(value) for name, value in overrides.items() if value is not None}
+    )
     try:
-        command(commands.Context(model, Settings()), **options)
+        command(commands.Context(model, kind()), **options)
     except ValidationError as error:
-        return _fail(describe(error), MISUSE)
+        return _fail(about, describe(error, kind.prefix), MISUSE)
     except (UnicodeDecodeError, Unreadable) as error:
-        return _fail(str(error) if isinstance(error, Unreadable) else "The file .env is not UTF-8 text.", MISUSE)
+        return _fail(about, str(error) if isinstance(error, Unreadable) else "The file .env is not UTF-8 text.", MISUSE)
     except ServiceError as error:
-        return _fail(_told(error), FAULT)
+        return _fail(about, _told(error), FAULT)
     except BrokenPipeError:
         sys.stdout = None  # whoever read our output has left; there is nobody to tell
         return FAULT
     except OSError as error:
-        return _fail(f"{error.filename or 'A file'}: {error.strerror}. Check the setting that names it.", FAULT)
+        return _fail(about, f"{error.filename or 'A file'}: {error.strerror}. Check the setting that names it.", FAULT)
     return 0
 
 
@@ -58,17 +70,15 @@ def _told(error: ServiceError) -> str:
     return f"{error.detail.removesuffix('.')}: {where}"
 
 
-def _fail(message: str, code: int) -> int:
-    print(f"{about().slug}: {message}", file=sys.stderr)
+def _fail(about: About, message: str, code: int) -> int:
+    print(f"{about.slug}: {message}", file=sys.stderr)
     return code
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; `command` of what it parses is the function to run."""
-    from . import __version__
-
-    root = argparse.ArgumentParser(prog=about().slug, description=about().description)
-    versions = f"%(prog)s {__version__} (mlapi-engine {version('mlapi-engine')})"
+def parser(about: About) -> argparse.ArgumentParser:
+    """Return the parser of a service's command line; `command` of what it parses is the function to run."""
+    root = argparse.ArgumentParser(prog=about.slug, description=about.description)
+    versions = f"%(prog)s {about.version} (mlapi-engine {version('mlapi-engine')})"
     root.add_argument("--version", action="version", version=versions)
     subcommands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_processes(subcommands)

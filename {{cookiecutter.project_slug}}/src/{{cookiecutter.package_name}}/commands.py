@@ -9,7 +9,6 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
 
-from .about import about
 from .errors import BadInput, ModelNotReady
 from .loading import loading
 
@@ -110,7 +109,7 @@ def predict(context: Context, *, file: Path | None) -> None:
     registry = context.registry()
     version = registry.champion()
     if version is None:
-        raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
+        raise ModelNotReady(f"There is no model yet. Train one: {context.settings.about.slug} train")
     content = sys.stdin.buffer.read() if file is None else _read(file)
     rows = prediction.read_csv(model.Features, content, settings.max_rows)
     served = load(model, registry, version, settings.max_model_bytes)
@@ -174,7 +173,7 @@ def drift(context: Context, *, version: str | None, days: int | None, plot: Path
     registry, settings = context.registry(), context.settings
     version = version or registry.champion()
     if version is None:
-        raise ModelNotReady(f"There is no model yet. Train one: {about().slug} train")
+        raise ModelNotReady(f"There is no model yet. Train one: {context.settings.about.slug} train")
     tallies = Tallies(settings.data_dir / "drift", settings.drift_days)
     found = tallies.drift(version, registry.manifest(version).reference, days)
     if plot is not None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from .settings import Settings
 
-PACKAGE = (__package__ or "").partition(".")[0]
-"""Name of the package, and so of its loggers."""
+HERE = __name__.partition(".")[0]
+"""Name of this package, and so of its loggers."""
 FLUSH_SECONDS = 0.1
 """How long the line of a request waits for others, to be written together with them."""
 TOGETHER = 64
@@ -42,10 +42,10 @@ def logging_config(settings: "Settings") -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": f"{PACKAGE}.logs.{formatter}"}},
+        "formatters": {"line": {"()": f"{__name__}.{formatter}"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {PACKAGE: {"level": level}, "uvicorn": {"level": level}},
+        "loggers": {name: {"level": level} for name in (HERE, settings.package, "uvicorn")},
     }
 
 

@@ -13,7 +13,7 @@ from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
 from .connection import Connections
-from .logs import PACKAGE, logging_config
+from .logs import logging_config
 from .settings import Settings
 from .tls import Certificate
 
@@ -50,7 +50,7 @@ class Config(uvicorn.Config):
         self._settings = settings
         self._connections = Connections(settings)
         super().__init__(
-            f"{PACKAGE}.main:app",
+            f"{settings.package}.main:app",
             http=cast("Any", self._connections),
             ws="none",
             workers=settings.workers,

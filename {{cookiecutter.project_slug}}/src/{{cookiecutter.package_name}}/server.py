@@ -19,11 +19,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
 
 from . import tls
-from .about import about
 from .errors import IncompatibleModelVersion, InvalidModelVersion, ModelVersionNotFound, ServiceError, TrainingFailed
 from .keys import KeyStore
 from .loading import loading
-from .logs import PACKAGE
 from .monitoring import DIRECTORY
 from .serving.champion import check_fit
 from .serving.registry import Registry
@@ -66,7 +64,7 @@ def serve(model: "type[SupervisedModel]", settings: Settings, *, with_worker: bo
         if with_worker:
             train_first(model, settings)
         announce(model, settings, listener, certificate)
-        with worker_beside() if with_worker else nullcontext(_nobody_waits) as started:
+        with worker_beside(settings.package) if with_worker else nullcontext(_nobody_waits) as started:
             run_uvicorn(settings, listener, certificate, key, started)
 
 
@@ -85,7 +83,9 @@ def check_access(settings: Settings) -> None:
     """Refuse a public address while nobody could be told from a stranger."""
     if settings.needs_key and settings.oidc_issuer is None and not KeyStore(settings.keys_path).list():
         why = f"Other machines can reach {settings.host}" if settings.is_public else "Every caller needs an API key"
-        raise Refused(f"{why}, and there is none yet. Make one first: {about().slug} keys create NAME --scope admin")
+        raise Refused(
+            f"{why}, and there is none yet. Make one first: {settings.about.slug} keys create NAME --scope admin"
+        )
 
 
 def raise_file_limit() -> None:
@@ -155,7 +155,7 @@ def train_first(model: "type[SupervisedModel]", settings: Settings) -> None:
     """Train a version if none fits the model, in a process of its own so that this one stays small."""
     if not lacks_version(model, settings):
         return
-    command = [sys.executable, "-m", PACKAGE, "train", "--promote", "always"]
+    command = [sys.executable, "-m", settings.package, "train", "--promote", "always"]
     # In a process group of its own, because Ctrl-C is for this process, which then ends that one.
     done = subprocess.run(command, stdout=sys.stderr, check=False, process_group=0)  # noqa: S603 - our own command
     if done.returncode:
@@ -173,7 +173,7 @@ def announce(model: "type[SupervisedModel]", settings: Settings, listener: socke
         trust += " --cert YOUR-CERTIFICATE.pem --key YOUR-CERTIFICATE.key"
     key = " -H 'X-API-Key: YOUR-KEY'" if settings.needs_key else ""
     print(
-        f"\n{about().name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
+        f"\n{settings.about.name} serves {url} and describes itself at {url}/docs (stop it with Ctrl-C). Try it:\n\n"
         f"curl{trust}{key} -H 'Content-Type: application/json' -d {shlex.quote(body)} {url}/predict\n",
         file=sys.stderr,
         flush=True,
@@ -233,13 +233,13 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def worker_beside() -> "Iterator[Callable[[], None]]":
-    """Keep a worker process running; it ends with this process, however that ends.
+def worker_beside(package: str) -> "Iterator[Callable[[], None]]":
+    """Keep a worker process of the service running; it ends with this process, however that ends.
 
     It is started when what this returns is called: to load its libraries earlier would hold up the first answers.
     """
     wanted, stopping = threading.Event(), threading.Event()
-    keeper = threading.Thread(target=_keep_worker, args=[wanted, stopping], daemon=True)
+    keeper = threading.Thread(target=_keep_worker, args=[package, wanted, stopping], daemon=True)
     keeper.start()
     try:
         yield wanted.set
@@ -249,14 +249,14 @@ def worker_beside() -> "Iterator[Callable[[], None]]":
         keeper.join()
 
 
-def _keep_worker(wanted: threading.Event, stopping: threading.Event) -> None:
+def _keep_worker(package: str, wanted: threading.Event, stopping: threading.Event) -> None:
     """Start the worker once it is wanted, and again whenever it ends by itself."""
     wanted.wait()
     pause = 1
     while not stopping.is_set():
         started = time.monotonic()
         try:
-            ended = _run_worker(stopping)
+            ended = _run_worker(package, stopping)
         except OSError as error:
             ended = error.strerror or "a fault"
         if stopping.is_set():
@@ -268,10 +268,10 @@ def _keep_worker(wanted: threading.Event, stopping: threading.Event) -> None:
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def _run_worker(stopping: threading.Event) -> object:
+def _run_worker(package: str, stopping: threading.Event) -> object:
     """Run the worker until it ends or is to stop; return how it ended."""
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", PACKAGE, "worker", "--exit-with-parent"],
+        [sys.executable, "-m", package, "worker", "--exit-with-parent"],
         stdin=subprocess.PIPE,
         process_group=0,
         env={name: value for name, value in os.environ.items() if name != DIRECTORY},  # it tells its own metrics

@@ -6,29 +6,31 @@ read once, when a process starts, and never change after that.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, HttpUrl, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SecretsSettingsSource, SettingsConfigDict
 
 from . import values
-
-PREFIX = f"{(__package__ or '').partition('.')[0].upper()}_"
-"""What the name of every variable begins with."""
+from .about import About, about_of
 
 
 class Settings(BaseSettings):
     """How this service runs. All of it has a default that is safe on one machine."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
         env_file=".env",
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
+
+    package: ClassVar[str]
+    """Name of the service's package: of the one that this class, or the first subclass outside of here, stands in."""
+    prefix: ClassVar[str]
+    """Beginning of the name of every variable: the package's name in capitals, and an underscore."""
 
     host: values.Host = "127.0.0.1"
     """Address to listen on. Any address other than loopback needs API keys (see `keys create`)."""
@@ -222,6 +224,12 @@ class Settings(BaseSettings):
     min_free_bytes: Annotated[int, Field(ge=0)] = 100 * 2**20
     """Bytes that must be free on the disks of `models_dir` and `data_dir` for a new job to be taken."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Name the variables of a subclass after the package that it stands in, unless its base has one already."""
+        super().__pydantic_init_subclass__(**options)
+        _belong_to_its_package(cls)
+
     @model_validator(mode="after")
     def _pairs_are_whole(self) -> "Settings":
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
@@ -236,7 +244,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(cls, settings_cls: type[BaseSettings], *given: Any, **sources: Any) -> Any:
         """Read the files of secrets as well, where there are any; what is set otherwise goes before them."""
         del sources["file_secret_settings"]
-        directory, secrets = _secrets()
+        directory, secrets = _secrets(cls.prefix)
         values.check_text(secrets)  # the library would not say which of them it could not read
         files = [SecretsSettingsSource(settings_cls, directory)] if secrets else []
         return (*given, *sources.values(), *files)
@@ -245,9 +253,14 @@ class Settings(BaseSettings):
     @classmethod
     def _names_are_known(cls, given_values: Any) -> Any:
         """Refuse a variable that looks like a setting and is none: a protection with a typo would be off."""
-        names = (*os.environ, *dotenv_values(".env"), *(path.name for path in _secrets()[1]))
-        values.check_names(names, cls.model_fields, PREFIX)
+        names = (*os.environ, *dotenv_values(".env"), *(path.name for path in _secrets(cls.prefix)[1]))
+        values.check_names(names, cls.model_fields, cls.prefix)
         return given_values
+
+    @property
+    def about(self) -> About:
+        """What the service is called and whom to ask."""
+        return about_of(self.package)
 
     @property
     def is_public(self) -> bool:
@@ -277,16 +290,27 @@ class Settings(BaseSettings):
         return (self.data_dir.resolve() / "files").as_uri()
 
 
-def _secrets() -> tuple[Path, list[Path]]:
+def _belong_to_its_package(settings: type[Settings]) -> None:
+    """Give a class of settings the name of its package, unless it has that of another one than this."""
+    here, package = (name.partition(".")[0] for name in (__name__, settings.__module__))
+    if getattr(settings, "package", here) == here:
+        settings.package, settings.prefix = package, f"{package.upper()}_"
+        settings.model_config["env_prefix"] = settings.prefix
+
+
+_belong_to_its_package(Settings)
+
+
+def _secrets(prefix: str) -> tuple[Path, list[Path]]:
     """Return the directory of secrets and all files in it that may hold a setting."""
-    directory = Path(os.environ.get(f"{PREFIX}SECRETS_DIR", values.SECRETS_DIR))
-    return directory, values.secrets_in(directory, PREFIX)
+    directory = Path(os.environ.get(f"{prefix}SECRETS_DIR", values.SECRETS_DIR))
+    return directory, values.secrets_in(directory, prefix)
 
 
-def describe(error: ValidationError) -> str:
+def describe(error: ValidationError, prefix: str) -> str:
     """Say in one line which settings are wrong and how, without their values."""
     said = [
         (fault["loc"], fault["msg"].removeprefix("Value error, "))  # the library's word for any fault that we name
         for fault in error.errors(include_input=False, include_url=False)
     ]
-    return "; ".join(f"{PREFIX}{str(place[0]).upper()}: {message}" if place else message for place, message in said)
+    return "; ".join(f"{prefix}{str(place[0]).upper()}: {message}" if place else message for place, message in said)

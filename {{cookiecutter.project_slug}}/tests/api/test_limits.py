@@ -9,10 +9,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from package_name.api.app import create_app
 from package_name.api.limits import SMALL_BYTES, Limits
+from package_name.api.problems import Problems
 from package_name.ml import Model
 from package_name.settings import Settings
 
 LIMIT = 3
+PROBLEMS = Problems("https://example.com")
 
 
 class Slow:
@@ -64,7 +66,7 @@ async def crowd(app: Limits, **given: Any) -> list[Call]:
 def test_requests_beyond_the_limit_are_to_come_again_and_do_so_in_vain_only_while_it_is_busy() -> None:
     async def scenario() -> None:
         slow = Slow()
-        app = Limits(slow, LIMIT, max_bytes=10**7)
+        app = Limits(slow, PROBLEMS, LIMIT, max_bytes=10**7)
         calls = await crowd(app)
         refused = await Call(app).send(b"", more=False)
         assert refused.status == 503
@@ -93,7 +95,7 @@ def test_announcing_a_body_that_nobody_reads_does_not_help_past_the_limit(
 ) -> None:
     async def scenario() -> None:
         slow = Slow()
-        app = Limits(slow, LIMIT, max_bytes=10**7)
+        app = Limits(slow, PROBLEMS, LIMIT, max_bytes=10**7)
         calls = await crowd(app)
         refused = await Call(app, method, announced=announced).send(b"", more=False)
         assert refused.status == 503
@@ -107,7 +109,7 @@ def test_announcing_a_body_that_nobody_reads_does_not_help_past_the_limit(
 def test_health_is_told_however_busy_the_process_is() -> None:
     async def scenario() -> None:
         slow = Slow()
-        app = Limits(slow, LIMIT, max_bytes=10**7)
+        app = Limits(slow, PROBLEMS, LIMIT, max_bytes=10**7)
         calls = await crowd(app)
         assert (await Call(app, path="/health/live").send(b"", more=False)).status == 200
         assert (app.taken, app.refused) == (LIMIT, 0)
@@ -123,7 +125,7 @@ def test_small_bodies_that_arrive_slowly_keep_nobody_out() -> None:
     async def scenario() -> None:
         slow = Slow()
         slow.told.set()
-        app = Limits(slow, LIMIT, max_bytes=10**7)
+        app = Limits(slow, PROBLEMS, LIMIT, max_bytes=10**7)
         slowly = [await Call(app, "POST").send(b"x", more=True) for _ in range(10 * LIMIT)]
         assert app.taken == 0
         assert (await Call(app).send(b"", more=False)).status == 200
@@ -139,7 +141,7 @@ def test_large_bodies_take_a_place_while_they_arrive_so_that_memory_is_bounded()
 
     async def scenario() -> None:
         slow = Slow()
-        app = Limits(slow, LIMIT, max_bytes=10**7)
+        app = Limits(slow, PROBLEMS, LIMIT, max_bytes=10**7)
         calls = [Call(app, "POST") for _ in range(LIMIT + 1)]
         for call in calls:
             await call.send(bytes(SMALL_BYTES + 1), more=True)

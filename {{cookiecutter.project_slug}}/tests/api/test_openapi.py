@@ -5,9 +5,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from package_name.about import about
 from package_name.api.docs import STATIC
 from package_name.ml import Model
+from package_name.settings import Settings
 
 
 def operations(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
@@ -18,7 +18,7 @@ def operations(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
 def test_the_document_is_openapi_3_1_and_names_the_service(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert document["info"]["title"] == about().name
+    assert document["info"]["title"] == Settings().about.name
 
 
 def test_every_reference_leads_somewhere(app: FastAPI) -> None:

@@ -4,8 +4,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from package_name.about import about
 from package_name.errors import ServiceError
+from package_name.settings import Settings
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -25,7 +25,7 @@ def test_every_error_becomes_a_problem_of_its_kind(app: FastAPI, client: TestCli
     answer = client.get("/fault")
     assert (answer.status_code, answer.headers["Content-Type"]) == (kind.status, MEDIA_TYPE)
     assert answer.json() == {
-        "type": f"{about().documentation}/errors.html#{kind.slug}",
+        "type": f"{Settings().about.documentation}/errors.html#{kind.slug}",
         "title": kind.title,
         "status": kind.status,
         "detail": "This went wrong.",

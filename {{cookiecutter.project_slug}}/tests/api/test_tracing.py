@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from package_name.about import about
 from package_name.api import tracing
 from package_name.api.app import create_app
 from package_name.errors import BadInput
@@ -91,7 +90,7 @@ def test_a_request_is_a_span_of_its_callers_trace(
         assert client.post("/predict", json={"data": rows}, headers=headers).status_code == 200
         assert client.get("/health/live").status_code == 200
     request = next(span for span in collector.spans if span.kind == Span.SPAN_KIND_SERVER)
-    assert set(collector.services) == {about().slug}
+    assert set(collector.services) == {Settings().about.slug}
     assert request.name == "POST /predict"
     assert {span.trace_id.hex() for span in collector.spans} == {CALLER}
     told = attributes(request)

@@ -15,7 +15,9 @@ from docutils.utils import new_document
 from pydantic import BaseModel
 
 from package_name import errors
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
+
+from rig.names import PREFIX
 
 EXTENSIONS = Path(__file__).parents[2] / "docs" / "_ext"
 PAGES = EXTENSIONS.parent
@@ -58,7 +60,7 @@ def test_an_option_without_help_is_refused(extension: Writer, monkeypatch: pytes
     parser = argparse.ArgumentParser(prog="it", description="Does it.")
     parser.add_argument("--silent")
     reference = extension("reference")
-    monkeypatch.setattr(reference.load("cli"), "parser", lambda: parser)
+    monkeypatch.setattr(reference.load("cli"), "parser", lambda _about: parser)
     with pytest.raises(reference.Undocumented, match="it silent has no help"):
         reference.command_line()
 

@@ -23,10 +23,11 @@ from package_name.jobs.worker import SWEEP_SECONDS
 from package_name.ml import Model
 from package_name.scoring.foreground import score_now
 from package_name.scoring.run import PARTS_A_CORE
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.storage import Storage
 
 from rig.bench import PATIENCE, Bench, wait_for
+from rig.names import PREFIX
 
 if TYPE_CHECKING:
     import subprocess

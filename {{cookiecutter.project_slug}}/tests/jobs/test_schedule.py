@@ -4,9 +4,10 @@ import pytest
 
 from package_name.jobs import schedule
 from package_name.jobs.schedule import Schedule, next_after
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 
 from rig.bench import Bench, wait_for
+from rig.names import PREFIX
 
 YEARLY = "0 0 1 1 *"
 YEARS = timedelta(days=5 * 365)

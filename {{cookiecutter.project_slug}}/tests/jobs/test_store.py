@@ -10,7 +10,9 @@ import pytest
 from package_name.errors import BadInput, JobNotFound, JobsUnavailable
 from package_name.jobs import store
 from package_name.jobs.store import SILENT, Jobs
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
+
+from rig.names import PREFIX
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from package_name.errors import JobFinished
 from package_name.jobs.job import Job
 from package_name.ml import Model
-from package_name.settings import PREFIX
 
 from rig.bench import PATIENCE, Bench, wait_for
 from rig.eager import EAGER_TRAINING
+from rig.names import PREFIX
 from rig.processes import children_of, is_alive
 
 BLOCKED = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

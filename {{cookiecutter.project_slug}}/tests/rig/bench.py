@@ -19,8 +19,10 @@ from package_name.jobs.job import Job
 from package_name.jobs.store import Jobs
 from package_name.ml import Model
 from package_name.serving.registry import Registry
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.storage import Storage
+
+from rig.names import PREFIX
 
 PATIENCE = 300
 """Seconds to wait for something that takes a moment on a slow machine."""

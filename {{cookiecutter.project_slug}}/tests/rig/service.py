@@ -14,11 +14,10 @@ from typing import Any
 import httpx2
 import pytest
 
-import package_name
 from package_name.ml import Model
-from package_name.settings import PREFIX
 
-PACKAGE = package_name.__name__
+from rig.names import PACKAGE, PREFIX
+
 PATIENCE = 300
 """Seconds to wait for something that takes a moment, but a training stands back for all else on a busy machine."""
 

@@ -12,8 +12,7 @@ import tomllib
 from pathlib import Path
 from urllib.request import urlopen
 
-from package_name.settings import PREFIX
-
+from rig.names import PREFIX
 from rig.ports import hold_port, port_of
 from rig.surroundings import Surroundings
 

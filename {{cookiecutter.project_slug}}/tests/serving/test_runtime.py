@@ -24,8 +24,10 @@ from package_name.ml import Model
 from package_name.ml.manifest import FileRecord
 from package_name.serving.champion import Champion, load, promote
 from package_name.serving.registry import Registry
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
 from package_name.training.foreground import train_now
+
+from rig.names import PREFIX
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +100,7 @@ def test_both_runtimes_answer_the_same(allowed: Registry) -> None:
 
 def test_a_pickle_is_not_even_read_unless_allowed(registry: Registry, allowed: Registry, run_code: Any) -> None:
     ran = run_code(record=True)
-    with pytest.raises(PickleNotAllowed, match=f"set {PREFIX}ALLOW_PICKLE=true"):
+    with pytest.raises(PickleNotAllowed, match="ALLOW_PICKLE=true allows that"):
         load(Model, registry, "2", 10**9)
     with pytest.raises(PickleNotAllowed):
         promote(Model, registry, "2", 10**9)
@@ -166,7 +168,7 @@ def test_training_promotes_such_a_version_only_if_allowed(
     monkeypatch.setattr(Model, "runtime", "joblib")
     result = train_now(Model, settings.model_copy(update={"allow_pickle": allowed}), {}, "always", print)
     assert result["promoted"] is allowed
-    assert allowed or f"{PREFIX}ALLOW_PICKLE" in result["reason"]
+    assert allowed or "ALLOW_PICKLE" in result["reason"]
 
 
 def test_the_api_refuses_or_serves_it_as_the_setting_says(registry: Registry, tmp_path: Path, rows: Any) -> None:

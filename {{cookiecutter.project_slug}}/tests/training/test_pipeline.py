@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from package_name.__main__ import main
-from package_name.about import about
 from package_name.ml import Model, pipeline
-from package_name.settings import PREFIX, Settings
+from package_name.settings import Settings
+
+from rig.names import PREFIX
 
 ROOT = Path(__file__).parents[2]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -27,7 +28,7 @@ def _in_a_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def run(command: str) -> None:
     name, *arguments = command.split()
-    assert name == about().slug
+    assert name == Settings().about.slug
     assert main(arguments) == 0
 
 
@@ -78,7 +79,7 @@ def test_what_the_stages_made_becomes_a_version_once(capsys: pytest.CaptureFixtu
     metrics = json.loads(Path("pipeline/metrics.json").read_text(encoding="utf-8"))
     results = []
     for _ in range(2):
-        run(f"{about().slug} pipeline publish --promote always")
+        run(f"{Settings().about.slug} pipeline publish --promote always")
         results.append(json.loads(capsys.readouterr().out))
     assert results[0] == results[1]
     assert (results[0]["version"], results[0]["promoted"], results[0]["metrics"]) == ("1", True, metrics)
@@ -90,7 +91,7 @@ def test_what_the_stages_made_becomes_a_version_once(capsys: pytest.CaptureFixtu
 def test_the_parameters_decide_what_is_trained(capsys: pytest.CaptureFixture[str]) -> None:
     Path(pipeline.PARAMS).write_text("train: {seed: 7}\n")
     for stage in ("data", "train", "publish"):
-        run(f"{about().slug} pipeline {stage}")
+        run(f"{Settings().about.slug} pipeline {stage}")
     capsys.readouterr()
     assert main(["models", "show", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["hyperparameters"]["seed"] == 7

@@ -14,8 +14,6 @@ from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from .. import __version__
-from ..about import about
 from ..errors import BadInput, BadRequest, HeadTooLarge, RequestTimeout, ServiceError, Unavailable
 from ..jobs.store import Jobs
 from ..keys import KeyStore
@@ -149,11 +147,13 @@ def create_app(model: type[SupervisedModel], settings: Settings, public: Iterabl
         needs_key=settings.needs_key,
     )
     traces, telemetry = _traces(settings)
+    about = settings.about
+    told = problems.Problems(about.documentation)
     app = Service(
-        title=about().name,
-        summary=about().description,
-        version=__version__,
-        contact={"name": about().author, "url": about().repository},
+        title=about.name,
+        summary=about.description,
+        version=about.version,
+        contact={"name": about.author, "url": about.repository},
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -171,9 +171,10 @@ def create_app(model: type[SupervisedModel], settings: Settings, public: Iterabl
         max_requests=settings.max_concurrent_requests,
         max_bytes=settings.max_body_bytes,
         max_bytes_at={"/batches": settings.max_upload_bytes},
+        problems=told,
     )
     _wrap(app, settings, services.metrics)
-    problems.install(app)
+    problems.install(app, told)
     predict.install(app, model, settings.max_rows)
     for router in routers(model):
         app.include_router(router)
@@ -191,7 +192,7 @@ def _traces(settings: Settings) -> "tuple[TracerProvider | None, TelemetryConfig
         from .tracing import telemetry, tracer_provider
     except ModuleNotFoundError as error:
         raise BadInput(f"Traces need {error.name}, which is not installed here: install the group telemetry.") from None
-    provider = tracer_provider(str(settings.otlp_url), settings.trace_share)
+    provider = tracer_provider(settings.about, str(settings.otlp_url), settings.trace_share)
     return provider, telemetry(provider)
 
 
@@ -296,4 +297,6 @@ def _components(services: Services) -> dict[str, Any]:
         (problems.Problem, "serialization"),
     ]
     schemas: dict[str, Any] = models_json_schema(models, ref_template="#/components/schemas/{model}")[1]["$defs"]
+    kind = problems.Problems(services.settings.about.documentation).type_of("invalid-input")
+    schemas["Problem"]["properties"]["type"]["examples"] = [kind]
     return schemas

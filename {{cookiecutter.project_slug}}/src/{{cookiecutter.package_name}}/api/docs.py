@@ -13,7 +13,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from ..about import about
+from .dependencies import EverythingBehind
 
 STATIC = Path(__file__).parent / "static"
 """Directory of the assets."""
@@ -27,19 +27,19 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
-async def docs() -> HTMLResponse:
+async def docs(services: EverythingBehind) -> HTMLResponse:
     """Show the API's documentation; addresses are relative, so that it works under any prefix."""
-    page = _page()
+    page = _page(services.settings.about.name)
     scripts = " ".join(f"'sha256-{digest}'" for digest in _digests(page))
     headers = {"Content-Security-Policy": POLICY.format(scripts=scripts), "Cache-Control": "no-cache"}
     return HTMLResponse(page, headers=headers)
 
 
 @cache
-def _page() -> str:
+def _page(title: str) -> str:
     page = get_swagger_ui_html(
         openapi_url="openapi.json",
-        title=about().name,
+        title=title,
         swagger_js_url="static/swagger-ui-bundle.js",
         swagger_css_url="static/swagger-ui.css",
         swagger_favicon_url="static/favicon.png",

@@ -15,7 +15,7 @@ from ..logs import AccessLog, Request, request_id
 from ..monitoring.metrics import Metrics
 from ..settings import Settings
 from .dependencies import Header
-from .problems import MEDIA_TYPE, from_status, problem_response
+from .problems import MEDIA_TYPE, Problems, from_status
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Envelope:
         self.app = app
         self._metrics = metrics
         self._log = log
+        self._problems = Problems(settings.about.documentation)
         self._allows = lru_cache(maxsize=1024)(host_rule(settings.allowed_hosts))
         self._plain, self._secure = protection(settings, secure=False), protection(settings, secure=True)
 
@@ -64,20 +65,20 @@ class Envelope:
         id_, host = _read(scope["headers"])
         token = request_id.set(id_.decode())
         headers = [(b"x-request-id", id_), *(self._secure if scope["scheme"] == "https" else self._plain)]
-        answer = Answer(scope, send, headers)
+        answer = Answer(scope, send, headers, self._problems)
         try:
             if self._allows(host) or (scope["path"].startswith(EXEMPT) and well_formed(host)):
                 await self.app(answer.scope, receive, answer.send)
             else:
                 refusal = BadRequest("The header Host does not name this service.")
-                await problem_response(refusal)(scope, receive, answer.send)
+                await self._problems.response(refusal)(scope, receive, answer.send)
         except Exception:
             # The boundary of the process: the log gets the traceback, the caller learns only that it is our fault.
             log.exception("a request was not answered")
             if answer.status:
                 raise
             fault = ServiceError("The service failed to answer this request. It has been logged.")
-            await problem_response(fault)(scope, receive, answer.send)
+            await self._problems.response(fault)(scope, receive, answer.send)
         finally:
             self._record(scope, answer, perf_counter() - started)
             request_id.reset(token)
@@ -105,22 +106,23 @@ def refusal_of(error: ServiceError, settings: Settings, client: str, *, secure: 
     token = request_id.set(id_)
     try:
         log.info("%s was refused: %s", client, error.title)
-        response = problem_response(error)
+        response = Problems(settings.about.documentation).response(error)
     finally:
         request_id.reset(token)
-    about = [(b"x-request-id", id_.encode()), *protection(settings, secure=secure), *DEFAULTS.items()]
-    response.raw_headers.extend(about)
+    others = [(b"x-request-id", id_.encode()), *protection(settings, secure=secure), *DEFAULTS.items()]
+    response.raw_headers.extend(others)
     return response
 
 
 class Answer:
     """An answer on its way out."""
 
-    __slots__ = ("_headers", "_is_head", "_is_replaced", "_send", "scope", "size", "status")
+    __slots__ = ("_headers", "_is_head", "_is_replaced", "_problems", "_send", "scope", "size", "status")
 
-    def __init__(self, scope: Scope, send: Send, headers: list[Header]) -> None:
+    def __init__(self, scope: Scope, send: Send, headers: list[Header], problems: Problems) -> None:
         self._send = send
         self._headers = headers
+        self._problems = problems
         self._is_head = scope["method"] == "HEAD"
         self._is_replaced = False
         # HEAD is GET without the body (RFC 9110, 9.3.2), on every resource.
@@ -157,7 +159,7 @@ class Answer:
     async def _replace(self, message: Message) -> None:
         """Send a problem instead of an error that a library words itself."""
         kept = {name.decode(): value.decode() for name, value in message["headers"] if name.lower() not in OF_A_BODY}
-        response = problem_response(from_status(self.status), kept)
+        response = self._problems.response(from_status(self.status), kept)
         self.status = response.status_code
         await self.send({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
         await self.send({"type": "http.response.body", "body": response.body})

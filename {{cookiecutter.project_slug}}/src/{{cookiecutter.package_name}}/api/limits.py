@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import Overloaded
-from .problems import problem_response
+from .problems import Problems
 
 SMALL_BYTES = 64 * 1024
 """A request whose body is still arriving takes a place only from this size on."""
@@ -31,9 +31,15 @@ class Limits:
     """
 
     def __init__(
-        self, app: ASGIApp, max_requests: int, max_bytes: int, max_bytes_at: Mapping[str, int] | None = None
+        self,
+        app: ASGIApp,
+        problems: Problems,
+        max_requests: int,
+        max_bytes: int,
+        max_bytes_at: Mapping[str, int] | None = None,
     ) -> None:
         self.app = app
+        self._problems = problems
         self.max_requests = max_requests
         self.max_bytes = max_bytes
         self.max_bytes_at = max_bytes_at or {}
@@ -52,7 +58,8 @@ class Limits:
         if body.needs_place and not body.is_announced:
             body.has_place = self.take()
             if not body.has_place:
-                await problem_response(Overloaded("The service answers all the requests it may."))(scope, receive, send)
+                refusal = Overloaded("The service answers all the requests it may.")
+                await self._problems.response(refusal)(scope, receive, send)
                 return
         try:
             await self.app(scope, body.read, send)

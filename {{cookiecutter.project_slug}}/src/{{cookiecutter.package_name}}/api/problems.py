@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ..about import about
 from ..errors import (
     BadInput,
     BadRequest,
@@ -39,11 +38,6 @@ MAX_FAULTS = 20
 log = logging.getLogger(__name__)
 
 
-def problem_type(slug: str) -> str:
-    """Return the address of the page that explains a kind of problem."""
-    return f"{about().documentation}/errors.html#{slug}"
-
-
 class FaultReport(BaseModel):
     """One thing that is wrong with the request."""
 
@@ -60,7 +54,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    type: str = Field(examples=[problem_type("invalid-input")])
+    type: str
     """A page that explains this kind of problem; stable, so programs can tell kinds apart by it."""
     title: str = Field(examples=["Invalid input"])
     """The kind of problem, for people."""
@@ -74,24 +68,35 @@ class Problem(BaseModel):
     """The first things that are wrong with the request, if it is at fault."""
 
 
-def problem_response(error: ServiceError, headers: dict[str, str] | None = None) -> Response:
-    """Turn an error into the answer that a caller gets."""
-    faults = [FaultReport(**fault._asdict()) for fault in error.faults[:MAX_FAULTS]]
-    problem = Problem(
-        type=problem_type(error.slug),
-        title=error.title,
-        status=error.status,
-        detail=error.detail,
-        request_id=request_id.get() or None,
-        errors=faults or None,
-    )
-    headers = dict(headers or {})
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer, ApiKey"
-    body = problem.model_dump_json(exclude_none=True)
-    return Response(body, error.status, headers, MEDIA_TYPE)
+class Problems:
+    """Turns errors into the answers that callers get."""
+
+    def __init__(self, documentation: str) -> None:
+        """Explain each kind of problem on a page of the documentation at this address."""
+        self._documentation = documentation
+
+    def type_of(self, slug: str) -> str:
+        """Return the address of the page that explains a kind of problem."""
+        return f"{self._documentation}/errors.html#{slug}"
+
+    def response(self, error: ServiceError, headers: dict[str, str] | None = None) -> Response:
+        """Return the answer to a request that has failed with an error."""
+        faults = [FaultReport(**fault._asdict()) for fault in error.faults[:MAX_FAULTS]]
+        problem = Problem(
+            type=self.type_of(error.slug),
+            title=error.title,
+            status=error.status,
+            detail=error.detail,
+            request_id=request_id.get() or None,
+            errors=faults or None,
+        )
+        headers = dict(headers or {})
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer, ApiKey"
+        body = problem.model_dump_json(exclude_none=True)
+        return Response(body, error.status, headers, MEDIA_TYPE)
 
 
 def bad_input(errors: Sequence[Any], locate: Callable[[tuple[int | str, ...]], str]) -> BadRequest:
@@ -143,18 +148,18 @@ def _documented_response(errors: Iterable[type[ServiceError]]) -> dict[str, Any]
     }
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, problems: Problems) -> None:
     """Make every error of the application, and of the frameworks below it, a problem."""
 
     @app.exception_handler(ServiceError)
     async def of_the_domain(_request: Request, error: ServiceError) -> Response:
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s: %s", error.title, error.detail)
-        return problem_response(error)
+        return problems.response(error)
 
     @app.exception_handler(RequestValidationError)
     async def of_parameters(_request: Request, error: RequestValidationError) -> Response:
-        return problem_response(bad_input(error.errors(), lambda place: ".".join(map(str, place[1:]))))
+        return problems.response(bad_input(error.errors(), lambda place: ".".join(map(str, place[1:]))))
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
@@ -163,18 +168,17 @@ def install(app: FastAPI) -> None:
             headers["Allow"] = allowed(request)
             if request.scope.get("method") == "OPTIONS":  # no route of its own knows it, and every resource does
                 return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
-        return problem_response(from_status(error.status_code), headers)
+        return problems.response(from_status(error.status_code), headers)
 
-    app.add_exception_handler(OSError, _of_the_disk)
+    @app.exception_handler(OSError)
+    async def of_the_disk(_request: Request, error: OSError) -> Response:
+        if error.errno != errno.ENOSPC:
+            raise error
+        log.warning("there is no room left on the disk")
+        # An upload, for one, is kept on the disk while it arrives.
+        return problems.response(DiskFull("There is too little room on the disk for this."))
+
     app.add_exception_handler(ClientDisconnect, _of_a_caller_who_left)
-
-
-async def _of_the_disk(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
-        raise error
-    log.warning("there is no room left on the disk")
-    # An upload, for one, is kept on the disk while it arrives.
-    return problem_response(DiskFull("There is too little room on the disk for this."))
 
 
 async def _of_a_caller_who_left(_request: Request, _error: Exception) -> Response:

@@ -6,7 +6,6 @@ import time
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..about import about
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ class Quotas:
         self._limits = {name: parse(rate) for name, rate in rates.items() if rate is not None}
         described = (f'"{name}";q={limit.amount};w={limit.get_expiry()}' for name, limit in self._limits.items())
         self._policy = (b"ratelimit-policy", ", ".join(described).encode())
+        self._name = settings.about.slug
         self._memory = MemoryStorage()
         self._shared: RedisStorage | None = None
         if settings.rate_limit_url is not None:
@@ -69,7 +69,7 @@ class Quotas:
             f"async+{url}",
             wrap_exceptions=True,
             implementation="redispy",
-            key_prefix=about().slug,
+            key_prefix=self._name,
             connection_pool=self._pool,  # type: ignore[arg-type]  # as its documentation has it
         )
 

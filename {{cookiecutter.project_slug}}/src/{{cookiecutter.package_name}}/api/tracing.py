@@ -14,8 +14,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
-from .. import __version__
-from ..about import about
+from ..about import About
 
 PATIENCE_SECONDS = 5
 """How long a collector may take for what it is sent; no request waits for it."""
@@ -36,12 +35,12 @@ class Discretion(SpanProcessor):
                 span.set_attribute(name, "")
 
 
-def tracer_provider(url: str, share: float) -> TracerProvider:
-    """Return what makes traces of a share of the requests, 0 to 1, and sends them to the collector at a URL.
+def tracer_provider(about: About, url: str, share: float) -> TracerProvider:
+    """Return what makes traces of a share of a service's requests, 0 to 1, and sends them to the collector at a URL.
 
     A caller that traces decides itself whether its request is traced.
     """
-    resource = Resource.create({"service.name": about().slug, "service.version": __version__})
+    resource = Resource.create({"service.name": about.slug, "service.version": about.version})
     sampler = ParentBased(TraceIdRatioBased(share))
     provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces", timeout=PATIENCE_SECONDS)

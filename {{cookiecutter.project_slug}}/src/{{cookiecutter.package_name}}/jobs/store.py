@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..durable import free_bytes
 from ..errors import DiskFull, JobFinished, JobNotFound, JobsUnavailable
-from ..logs import PACKAGE
 from ..settings import Settings
 from .clock import set_sqlite_clock
 from .job import KINDS, STATES, Job, JobPage, job_from
@@ -249,7 +248,7 @@ def _connect(settings: Settings) -> "DBOSClient":
     client = DBOSClient(
         system_database_url=url,
         serializer=DBOSPortableJSONSerializer(),  # the default would unpickle what it finds
-        application_name=PACKAGE,
+        application_name=settings.package,
         retry_connection_errors=False,
         sys_db_idle_transaction_timeout_sec=IDLE_SECONDS,
     )

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import DiskFull, JobsUnavailable, ServiceError, Unavailable
-from ..logs import PACKAGE
 from ..monitoring.jobs import JobMetrics
 from ..serving.registry import Registry
 from ..settings import Settings
@@ -92,7 +91,7 @@ def _open_leases(settings: Settings) -> Leases:
     url = settings.jobs_url()
     if url.startswith("sqlite"):
         return FileLeases(settings.data_dir / "workers")
-    return PostgresLeases(url, PACKAGE)
+    return PostgresLeases(url, settings.package)
 
 
 def _configure(settings: Settings, name: str) -> None:
@@ -107,7 +106,7 @@ def _configure(settings: Settings, name: str) -> None:
     set_sqlite_clock()
     DBOS(
         config={
-            "name": PACKAGE,
+            "name": settings.package,
             "system_database_url": settings.jobs_url(),
             "executor_id": name,
             "application_version": VERSION,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ..errors import IncompatibleModelVersion, PickleNotAllowed
 from ..ml.base import SupervisedModel
 from ..ml.manifest import Manifest
-from ..settings import PREFIX
 
 
 class Computes(Protocol):
@@ -41,7 +40,7 @@ def check_runtime(manifest: Manifest, version: str, *, allow_pickle: bool) -> No
     if not allow_pickle:
         raise PickleNotAllowed(
             f"Version {version} serves by joblib only: loading it runs the code in its file. "
-            f"To allow that, set {PREFIX}ALLOW_PICKLE=true."
+            "The setting ALLOW_PICKLE=true allows that."
         )
     made_with = manifest.libraries.get("scikit-learn")
     try:

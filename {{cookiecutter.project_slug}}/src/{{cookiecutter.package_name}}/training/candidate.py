@@ -38,15 +38,17 @@ def model_of(what: dict[str, Any]) -> "type[SupervisedModel]":
     """Return the class of the model that an order names.
 
     Raises:
-        TrainingFailed: it cannot be imported, as one that stands in a notebook or in a function.
+        TrainingFailed: it cannot be imported here, as one that stands in a notebook or in a function.
+        ModuleNotFoundError: its module needs a library that is not installed.
 
     """
+    module, _, name = what["model"].partition(":")
     try:
         model: type[SupervisedModel] = resolve_name(what["model"])
     except (AttributeError, ModuleNotFoundError, ValueError) as error:
-        if isinstance(error, ModuleNotFoundError) and not what["model"].startswith(error.name or ":"):
-            raise  # a library that the model needs
-        module, _, name = what["model"].partition(":")
+        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        if missing and not f"{module}.".startswith(f"{missing}."):
+            raise
         told = f"The model {name} cannot be imported from {module}: its class must stand at the top level of a module."
         raise TrainingFailed(told) from error
     return model

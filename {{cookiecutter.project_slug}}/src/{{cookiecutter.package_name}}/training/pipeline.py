@@ -7,7 +7,7 @@ from ..cluster import learning
 from ..ml import pipeline
 from ..ml.base import SupervisedModel
 from ..serving.registry import Registry
-from ..settings import PREFIX, Settings
+from ..settings import Settings
 from .candidate import explained
 from .child import Report
 from .publication import consider, discard, publish
@@ -22,7 +22,9 @@ def prepare(model: type[SupervisedModel], settings: Settings, _report: Report) -
     with explained("stage data"):
         source = pipeline.read_params().data
         if settings.dataset_url not in {None, source.url}:
-            raise ValueError(f"{PREFIX}DATASET_URL names other data than {pipeline.PARAMS}; name them there, too")
+            raise ValueError(
+                f"{settings.prefix}DATASET_URL names other data than {pipeline.PARAMS}; name them there, too"
+            )
         return pipeline.prepare(model, source, settings.data_dir / "downloads")
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ..about import about
 from ..errors import BadInput, TrainingFailed, Unavailable
 from ..ml.manifest import FILE_NAME, Manifest
 from ..serving.registry import Registry
-from ..settings import PREFIX, Settings
+from ..settings import Settings
 from .child import ChildKilled, Report, run_in_child
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def track(
         return {"tracking": record(registry, settings, version, check)}
     except Unavailable as error:
         log.warning("Version %s was not recorded: %s", version, error.detail)
-        again = f"{about().slug} models track {version}"
+        again = f"{settings.about.slug} models track {version}"
         return {"tracking": f"Not recorded: {error.detail} To record it later: {again}"}
 
 
@@ -72,7 +71,7 @@ def record(registry: Registry, settings: Settings, version: str, check: Callable
 
     """
     if settings.mlflow_url is None:
-        raise BadInput(f"Say where the MLflow server is: set {PREFIX}MLFLOW_URL.")
+        raise BadInput(f"Say where the MLflow server is: set {settings.prefix}MLFLOW_URL.")
     registry.verify(version)
     what = {
         "kind": "track",

@@ -1,0 +1,44 @@
+"""What an order for a training names, and what is told when it cannot be found."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from package_name.errors import TrainingFailed
+from package_name.ml import Model
+from package_name.settings import Settings
+from package_name.training.candidate import model_of, order, train_here
+
+from rig.toys import Rent
+
+
+def silent(_progress: float, _phase: str) -> None:
+    """Report to nobody."""
+
+
+@pytest.mark.parametrize("model", [Model, Rent])
+def test_the_model_of_an_order_is_the_one_that_it_was_written_for(settings: Settings, model: Any) -> None:
+    assert model_of(order(model, settings, Path("run"), {})) is model
+
+
+def test_a_class_that_no_other_process_can_import_is_told_so(settings: Settings) -> None:
+    class Local(Rent):
+        pass
+
+    for name in (f"{Local.__module__}:{Local.__qualname__}", "__main__:Missing", "no_such_module.at_all:Model"):
+        what = order(Local, settings, Path("run"), {}) | {"model": name}
+        with pytest.raises(TrainingFailed, match=r"cannot be imported from .* at the top level of a module"):
+            train_here(what, silent)
+
+
+def test_a_library_that_the_models_module_lacks_is_named(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needy.py").write_text("import needed\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    what = order(Rent, settings, Path("run"), {}) | {"model": "needy:Model"}
+    with pytest.raises(TrainingFailed, match="Training needs needed, which is not installed here"):
+        train_here(what, silent)
+    assert "needy" not in sys.modules
