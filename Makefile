@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. They need make and Python 3.11, 3.12 or 3.13, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test test-all bench lint format docs lock tree catalogues clean
+.PHONY: help demo quick test test-all bench lint format docs wheel lock tree catalogues clean
 
 # Neither an environment that happens to be active nor the settings of a surrounding make may redirect this one.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
@@ -30,8 +30,11 @@ demo: $(READY) ## Write the default project to build/, train it, serve it at htt
 	    echo "$(DEMO) is up to date with the template and stays as it is (make clean starts afresh)."; \
 	else \
 	    rm -rf $(DEMO) && mkdir -p build && touch $(DEMO).writing && \
-	    { $(RUN)mlapi new --no-input --output-dir build >$(DEMO).log 2>&1 || { cat $(DEMO).log >&2; exit 1; }; } && \
+	    { $(RUN)mlapi new --no-input --output-dir build >$(DEMO).log 2>&1 && \
+	    $(RUN)python tools/wheel.py --uv $(UV) --into $(DEMO)/vendor >>$(DEMO).log 2>&1 || { cat $(DEMO).log >&2; exit 1; }; } && \
 	    mv $(DEMO).writing $(DEMO).written && echo "The default project is in $(DEMO). Installing and serving it:"; \
+	    UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --locked --no-default-groups --group train --project $(DEMO) --python $(PYTHON) \
+	        --reinstall-package mlapi-engine || exit 1; \
 	fi
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(DEMO) serve PYTHON=$(PYTHON)
 
@@ -70,6 +73,10 @@ docs: $(READY) ## Build the handbook to docs/_build/html, with the site of the d
 	cp -R $(EXAMPLE)/docs/_build/html docs/_build/html/example
 	@echo "The handbook is in docs/_build/html/index.html."
 
+wheel: $(READY) ## Build the library's wheel into the template, where projects find it (after a raised version)
+	$(RUN)python tools/wheel.py --uv $(UV) $(if $(REPLACE),--replace)
+	@$(MAKE) --no-print-directory lock
+
 lock: $(READY) ## Bring the template's lock and the lists that follow from it up to date (UPGRADE=1: with the newest versions)
 	$(RUN)python tools/relock.py --uv $(UV) $(if $(UPGRADE),--upgrade)
 	$(RUN)python tools/trees.py
@@ -87,7 +94,7 @@ clean: ## Remove what the other commands made
 	rm -rf .venv build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
 
 # --inexact leaves uv in place where it was put into .venv below.
-$(READY): pyproject.toml uv.lock Makefile
+$(READY): pyproject.toml src/pyproject.toml uv.lock Makefile
 	@$(PYTHON) -c "$(GOOD)" 2>/dev/null || { \
 	    echo "Python 3.11, 3.12 or 3.13 is needed, and '$(PYTHON)' is not one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
 	    exit 1; }

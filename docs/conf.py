@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from mlapi import __version__
+from mlapi_template import __version__
 
 project = "MLAPI Template"
 author = "The MLAPI Template authors"

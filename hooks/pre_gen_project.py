@@ -44,20 +44,20 @@ DISTRIBUTIONS = frozenset(
     gitpython google-auth googleapis-common-protos greenlet h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
     imagesize importlib-metadata iniconfig ipykernel ipython ipython-pygments-lexers itsdangerous jedi jinja2
     jmespath joblib jsonschema jsonschema-specifications jupyter-client jupyter-core kiwisolver librt limits locket
-    markdown-it-py markupsafe matplotlib matplotlib-inline mdit-py-plugins mdurl ml-dtypes mlflow-skinny moto
-    msgpack mypy mypy-extensions myst-parser narwhals nbclient nbformat nbstripout nest-asyncio2 numpy obstore onnx
-    onnxruntime opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
-    opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http opentelemetry-proto
-    opentelemetry-sdk opentelemetry-semantic-conventions packaging parso partd pathspec pexpect pillow platformdirs
-    pluggy pooch prometheus-client prompt-toolkit protobuf psutil psycopg psycopg-binary ptyprocess pure-eval
-    py-partiql-parser pyarrow pyasn1 pyasn1-modules pycparser pydantic pydantic-core pydantic-settings pygments
-    pyjwt pyparsing pytest pytest-randomly python-dateutil python-dotenv python-multipart pyyaml pyzmq redis
-    referencing requests responses roman-numerals rpds-py ruff s3transfer scikit-learn scipy six skl2onnx smmap
-    snowballstemmer sortedcontainers soupsieve sphinx sphinx-basic-ng sphinx-copybutton sphinx-intl
-    sphinxcontrib-applehelp sphinxcontrib-devhelp sphinxcontrib-htmlhelp sphinxcontrib-jsmath sphinxcontrib-qthelp
-    sphinxcontrib-serializinghtml sqlalchemy sqlparse stack-data starlette tblib threadpoolctl toolz tornado tqdm
-    traitlets truststore typing-extensions typing-inspection tzdata urllib3 uvicorn uvloop wcwidth werkzeug wrapt
-    xmltodict zict zipp
+    markdown-it-py markupsafe matplotlib matplotlib-inline mdit-py-plugins mdurl ml-dtypes mlapi-engine
+    mlflow-skinny moto msgpack mypy mypy-extensions myst-parser narwhals nbclient nbformat nbstripout nest-asyncio2
+    numpy obstore onnx onnxruntime opentelemetry-api opentelemetry-exporter-http-transport
+    opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
+    opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions
+    packaging parso partd pathspec pexpect pillow platformdirs pluggy pooch prometheus-client prompt-toolkit
+    protobuf psutil psycopg psycopg-binary ptyprocess pure-eval py-partiql-parser pyarrow pyasn1 pyasn1-modules
+    pycparser pydantic pydantic-core pydantic-settings pygments pyjwt pyparsing pytest pytest-randomly
+    python-dateutil python-dotenv python-multipart pyyaml pyzmq redis referencing requests responses roman-numerals
+    rpds-py ruff s3transfer scikit-learn scipy six skl2onnx smmap snowballstemmer sortedcontainers soupsieve sphinx
+    sphinx-basic-ng sphinx-copybutton sphinx-intl sphinxcontrib-applehelp sphinxcontrib-devhelp
+    sphinxcontrib-htmlhelp sphinxcontrib-jsmath sphinxcontrib-qthelp sphinxcontrib-serializinghtml sqlalchemy
+    sqlparse stack-data starlette tblib threadpoolctl toolz tornado tqdm traitlets truststore typing-extensions
+    typing-inspection tzdata urllib3 uvicorn uvloop wcwidth werkzeug wrapt xmltodict zict zipp
     """.split()
 )
 MODULES = frozenset(
@@ -69,7 +69,7 @@ MODULES = frozenset(
     hatchling httpcore httpcore2 httptools httpx httpx2 idna imagesize importlib_metadata iniconfig ipykernel
     ipykernel_launcher ipython_pygments_lexers itsdangerous jedi jinja2 jmespath joblib jsonschema
     jsonschema_specifications jupyter jupyter_client jupyter_core jwt kiwisolver librt limits locket markdown_it
-    markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl ml_dtypes mlflow moto mpl_toolkits msgpack
+    markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl ml_dtypes mlapi mlflow moto mpl_toolkits msgpack
     multipart mypy mypy_extensions mypyc myst_parser narwhals nbclient nbformat nbstripout nest_asyncio2 numpy
     obstore onnx onnxruntime opentelemetry packaging parso partd pathspec pexpect pip pkg_resources platformdirs
     pluggy pooch prometheus_client prompt_toolkit psutil psycopg psycopg_binary ptyprocess pure_eval py

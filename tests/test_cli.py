@@ -62,17 +62,17 @@ def new(*arguments: str | Path) -> tuple[str | Path, ...]:
 
 
 def test_it_says_its_version_and_what_it_can_do(environ: dict[str, str]) -> None:
-    assert re.fullmatch(r"mlapi \d+\.\d+\.\d+\n", run(BIN / "mlapi", "--version", environ=environ).stdout)
+    assert re.match(r"mlapi \d+\.\d+\.\d+ ", run(BIN / "mlapi", "--version", environ=environ).stdout)
     assert "write a new project" in run(BIN / "mlapi", "--help", environ=environ).stdout
     assert "--output-dir DIR" in run(*new("--help"), environ=environ).stdout
-    assert run(BIN / "python", "-m", "mlapi", "--version", environ=environ).stdout.startswith("mlapi ")
+    assert run(BIN / "python", "-m", "mlapi_template", "--version", environ=environ).stdout.startswith("mlapi ")
 
 
 def test_it_starts_without_what_only_writing_needs(environ: dict[str, str]) -> None:
     """What takes a start its time is loaded when a project is written, and not to answer `--version`."""
-    command = (BIN / "python", "-X", "importtime", "-m", "mlapi", "--version")
+    command = (BIN / "python", "-X", "importtime", "-m", "mlapi_template", "--version")
     loaded = set(re.findall(r"(?m)\| +([\w.]+)$", run(*command, environ=environ).stderr))
-    assert "mlapi.cli" in loaded
+    assert "mlapi_template.cli" in loaded
     assert sorted(loaded & {"cookiecutter", "cookiecutter.main", "jinja2", "requests", "rich", "click", "yaml"}) == []
 
 

@@ -1,6 +1,7 @@
 """The images and what runs them, in a real engine. Skipped out loud where there is none, or an image cannot be had."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -108,6 +109,8 @@ def test_images_run_without_rights_on_a_file_system_that_nobody_can_change(sourc
     contained = ("run", "--rm", *HARDENED, "--volume", f"{volume}:/data")
     docker(*contained, f"{SLUG}-test:worker", "train")
     key = docker(*contained, f"{SLUG}-test:api", "keys", "create", "test", "--scope", "predict")
+    told = docker(*contained, f"{SLUG}-test:api", "--version")
+    assert re.fullmatch(rf"{SLUG} 0\.1\.0 \(mlapi-engine 0\.2\.\d+\)", told), "the library comes from vendor"
     modules = "import importlib.util as u; print([u.find_spec(n) for n in ('sklearn', 'skl2onnx', 'scipy')])"
     assert docker("run", "--rm", "--entrypoint", "python", f"{SLUG}-test:api", "-c", modules) == "[None, None, None]"
     detached = ("run", "--detach", *HARDENED, "--volume", f"{volume}:/data")

@@ -150,7 +150,7 @@ def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
     """The pages' own commands, from a generated project to one that is updated to a newer template."""
     bin_, template = tmp_path / "bin", shutil.copytree(clone, tmp_path / "template")
     bin_.mkdir()
-    command = f'#!/bin/sh\nPYTHONPATH={template}/src exec {BIN}/python -m mlapi "$@"\n'
+    command = f'#!/bin/sh\nPYTHONPATH={template}/src exec {BIN}/python -m mlapi_template "$@"\n'
     (bin_ / "mlapi").write_text(command, encoding="utf-8")
     (bin_ / "mlapi").chmod(0o755)
     (tmp_path / "home").mkdir()

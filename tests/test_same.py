@@ -59,19 +59,21 @@ def test_twice_is_the_same(expected: dict[str, tuple[bytes, bool]], tmp_path: Pa
 
 
 def test_the_wheel_carries_what_git_tracks(wheel: Path) -> None:
-    prefix = "mlapi/template/"
+    prefix = "mlapi_template/template/"
     carried = sorted(name.removeprefix(prefix) for name in zipfile.ZipFile(wheel).namelist() if name.startswith(prefix))
     assert carried == [name for name in tracked() if name.startswith(PARTS)]
     assert len(carried) > 50
 
 
 def test_the_wheel_holds_nothing_but_the_command_and_the_template(wheel: Path) -> None:
-    names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("mlapi/template/")}
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("mlapi_template/template/")}
     command = {
-        path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "mlapi").iterdir() if path.is_file()
+        path.relative_to(ROOT / "src").as_posix()
+        for path in (ROOT / "src" / "mlapi_template").iterdir()
+        if path.is_file()
     }
     assert {name for name in names if ".dist-info/" not in name} == command
-    assert "mlapi/py.typed" in command
+    assert "mlapi_template/py.typed" in command
 
 
 def test_the_installed_wheel_writes_the_same_without_a_network(

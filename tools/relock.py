@@ -7,6 +7,7 @@ the lists of names in hooks/pre_gen_project.py. Without --upgrade nothing gets n
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlapi.errors import CommandError
-from mlapi.template import answered, generate, load
+from mlapi_template.errors import CommandError
+from mlapi_template.template import answered, generate, load
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "{{cookiecutter.project_slug}}" / "uv.lock"
@@ -24,6 +25,8 @@ HOOK = ROOT / "hooks" / "pre_gen_project.py"
 PLACEHOLDER = "{{ cookiecutter.project_slug }}"
 # Some indexes tell the size of a file and some do not; the hash is what an installation checks.
 SIZE = re.compile(r", size = [0-9]+(?=[, ])")
+VENDOR = "vendor"
+"""The index in the project's own folder, which has the library."""
 REGISTRY = re.compile(r'registry = "(.*?)"')
 WIDTH = 116
 INSTALLED = "import importlib.metadata as m; print(*m.packages_distributions())"
@@ -41,7 +44,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="relock-") as folder:
-            relock(Path(folder), arguments.uv, upgrade=arguments.upgrade)
+            # Its path is whole: uv runs in the folder of the project.
+            uv = Path(shutil.which(arguments.uv) or arguments.uv).absolute()
+            relock(Path(folder), str(uv), upgrade=arguments.upgrade)
     except (CommandError, OSError, Refused, subprocess.CalledProcessError) as error:
         print(f"relock: {error}", file=sys.stderr)
         return 1
@@ -56,7 +61,8 @@ def relock(folder: Path, uv: str, *, upgrade: bool) -> None:
     template = load()
     answers = answered(template, {}, lambda _, default: default)
     project, slug = generate(template, answers, folder), answers["project_slug"]
-    run(uv, "lock", *(["--upgrade"] if upgrade else []), cwd=project)
+    # The library's wheel may have been replaced by a newer one, which uv does not notice by itself.
+    run(uv, "lock", *(["--upgrade"] if upgrade else ["--upgrade-package", "mlapi-engine"]), cwd=project)
     lock = (project / "uv.lock").read_text(encoding="utf-8")
     text = for_template(lock, slug)
     run(uv, "sync", "--quiet", "--locked", "--all-groups", cwd=project)
@@ -89,7 +95,7 @@ def for_template(lock: str, slug: str) -> str:
         )
     # The lock of this repository, which reviewers have read, tells which index is the usual one.
     usual = set(REGISTRY.findall((ROOT / "uv.lock").read_text(encoding="utf-8")))
-    strange = set(REGISTRY.findall(lock)) - usual
+    strange = set(REGISTRY.findall(lock)) - usual - {VENDOR}
     if strange:
         raise Refused(f"the lock names another index than that of this repository: {', '.join(sorted(strange))}")
     opened, count = re.subn(rf'(?m)^name = "{re.escape(slug)}"$', f'name = "{PLACEHOLDER}"', lock)

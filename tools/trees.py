@@ -6,7 +6,7 @@ One list is for the default answers, and one for each other choice of `problem` 
 import tempfile
 from pathlib import Path
 
-from mlapi.template import Template, answered, generate, load
+from mlapi_template.template import Template, answered, generate, load
 
 TREES = Path(__file__).parents[1] / "tests" / "tree"
 DECIDING = ("problem", "ci")

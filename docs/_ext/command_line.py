@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from mlapi.cli import parser
+from mlapi_template.cli import parser
 
 
 class CommandLine(SphinxDirective):
@@ -25,7 +25,7 @@ def described(command: argparse.ArgumentParser) -> Iterator[str]:
     Raises ValueError for a command, argument or option that has no explanation.
     """
     if not command.description:
-        raise ValueError(f"{command.prog} has no description: give it one in src/mlapi/cli.py")
+        raise ValueError(f"{command.prog} has no description: give it one in src/mlapi_template/cli.py")
     usage = re.sub(r"\s+", " ", command.format_usage().removeprefix("usage: ")).strip()
     yield from (f"## `{command.prog}`", "", "```text", usage, "```", "", command.description, "")
     below = []

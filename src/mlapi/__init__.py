@@ -1,3 +1,10 @@
-"""The MLAPI Template's command: writes machine-learning services that are served over HTTPS from the first minute."""
+"""The library of services that the MLAPI Template writes.
 
-__version__ = "0.1.0"
+Its parts move here from the generated package, one by one. Import from `mlapi` itself: what `__all__` lists is public,
+everything else is private.
+"""
+
+__all__ = ["__version__"]
+
+__version__ = "0.2.0"
+"""Version of the library. Before 1.0 the minor version is the major one: projects require `mlapi-engine>=0.2,<0.3`."""

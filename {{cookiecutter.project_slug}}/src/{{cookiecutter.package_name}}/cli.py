@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, cast
@@ -77,7 +78,8 @@ def _fail(about: About, message: str, code: int) -> int:
 def parser(about: About) -> argparse.ArgumentParser:
     """Return the parser of a service's command line; `command` of what it parses is the function to run."""
     root = argparse.ArgumentParser(prog=about.slug, description=about.description)
-    root.add_argument("--version", action="version", version=f"%(prog)s {about.version}")
+    versions = f"%(prog)s {about.version} (mlapi-engine {version('mlapi-engine')})"
+    root.add_argument("--version", action="version", version=versions)
     subcommands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_processes(subcommands)
     _add_work(subcommands)

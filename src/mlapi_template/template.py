@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlapi.errors import Fault, UsageError
+from mlapi_template.errors import Fault, UsageError
 
 PARTS = ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project_slug}}")
 # Installers compile the .py files of a wheel, and tools leave their caches where they were run.
@@ -62,6 +62,16 @@ def find() -> Path:
         if (directory / "cookiecutter.json").is_file():
             return directory
     raise Fault(f"the template is missing from {package}: install the package again")
+
+
+def library(directory: Path) -> str:
+    """Return the version of the library whose wheel a template gives to its projects.
+
+    Raises Fault when the template has none.
+    """
+    for wheel in directory.glob("*/vendor/mlapi_engine-*.whl"):
+        return wheel.name.split("-")[1]
+    raise Fault(f"the library's wheel is missing from {directory}: install the package again")
 
 
 def questions(config: Mapping[str, Any]) -> dict[str, Question]:

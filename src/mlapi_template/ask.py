@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from mlapi.template import Question
-from mlapi.terminal import BOLD, RED, say, styled
+from mlapi_template.template import Question
+from mlapi_template.terminal import BOLD, RED, say, styled
 
 
 def ask(question: Question, default: str, problem: Callable[[str, str], str]) -> str:

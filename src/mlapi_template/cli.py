@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mlapi import __version__
-from mlapi.ask import ask
-from mlapi.errors import CommandError, UsageError
-from mlapi.template import Question, Template, answered, free, generate, load
-from mlapi.terminal import BOLD, RED, say, styled
+from mlapi_template import __version__
+from mlapi_template.ask import ask
+from mlapi_template.errors import CommandError, UsageError
+from mlapi_template.template import Question, Template, answered, find, free, generate, library, load
+from mlapi_template.terminal import BOLD, RED, say, styled
 
 INTERRUPTED = 130
 EXAMPLES = """\
@@ -59,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
     described = argparse.ArgumentParser(
         prog="mlapi", description="Write a machine-learning service, served over HTTPS."
     )
-    described.add_argument("--version", action="version", version=f"mlapi {__version__}")
+    versions = f"mlapi {__version__} (mlapi-engine {library(find())})"
+    described.add_argument("--version", action="version", version=versions)
     commands = described.add_subparsers(dest="command", metavar="COMMAND", required=True)
     command = commands.add_parser(
         "new",
