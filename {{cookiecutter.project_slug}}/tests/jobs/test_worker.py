@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from package_name.errors import JobFinished
-from package_name.jobs import store, worker
+from package_name.jobs import batch, store, train, worker
 from package_name.jobs.job import Job
 from package_name.ml import Model
 from package_name.monitoring.jobs import JobMetrics
@@ -78,7 +78,7 @@ def test_a_worker_waits_longer_for_its_database_than_a_caller(
         "_stop": lambda jobs, _name: jobs.close(),
     }.items():
         monkeypatch.setattr(worker, name, stand_in)
-    for kind in (worker.train, worker.batch):
+    for kind in (train, batch):
         monkeypatch.setattr(kind, "register", lambda *_: None)
     worker.run(Model, settings, JobMetrics())
 
