@@ -100,6 +100,21 @@ def test_predictions_answer_below_a_prefix_and_within_another_router(service: Se
         assert predicts(client, "/predict", rows).status_code == 404
 
 
+def test_an_own_router_that_was_there_before_answers(service: Service, rows: Any) -> None:
+    app = service.create_app()
+    router = APIRouter()
+
+    @router.post("/{path}")
+    def predict(path: str) -> str:
+        """Answer otherwise."""
+        return f"mine at {path}"
+
+    app.include_router(router)
+    app.include_router(service.predictions)
+    with serving(app) as client:
+        assert predicts(client, "/predict", rows).json() == "mine at predict"
+
+
 def test_an_own_route_that_was_there_before_answers(service: Service, rows: Any) -> None:
     app = service.create_app()
 
