@@ -1,4 +1,4 @@
-"""What an application exposes: the groups of routes that it includes, however it includes them."""
+"""The groups of routes that an application includes are what it exposes, however it includes them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
