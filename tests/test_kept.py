@@ -1,4 +1,4 @@
-"""What projects of the first template have kept on the disk goes on working with projects of today's.
+"""Files that projects of the first template have kept on the disk, taken over by projects of today's.
 
 `tests/kept/make.py` made the files and tells how. Of a project nothing is used here but its command and its HTTPS, so
 that this holds whatever the project is made of.
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.full
 
 KEPT = ROOT / "tests" / "kept"
 PRECISION = 1e-6
-"""How far a number may be from the one that was recorded, relatively: they are computed in single precision."""
+"""Relative tolerance of a number to the one that was recorded: they are computed in single precision."""
 EAGER = "import os\nos.nice = lambda _increment: 0\nos.sched_setscheduler = lambda *_: None\n"
 """Lets a training have its share of a busy machine, as the module `sitecustomize`: it would stand back for all else."""
 Ready = Callable[[str], Path]
@@ -38,7 +38,7 @@ class Kept:
     program: Path
     environ: dict[str, str]
     record: dict[str, Any]
-    """What the old project answered."""
+    """Answers of the old project."""
     secrets: dict[str, str]
     """The API keys by their owners."""
 
@@ -96,7 +96,7 @@ def unpacked(problem: str, project: Path, folder: Path, environ: dict[str, str])
 
 @pytest.fixture(params=PROBLEMS)
 def kept(request: pytest.FixtureRequest, in_git: Ready, tmp_path: Path, environ: dict[str, str]) -> Kept:
-    """What a project of a problem has kept, for a test to change."""
+    """Files of an old project of each problem, for a test to change."""
     return unpacked(request.param, in_git(request.param), tmp_path, environ)
 
 
@@ -104,7 +104,7 @@ def kept(request: pytest.FixtureRequest, in_git: Ready, tmp_path: Path, environ:
 def served(
     request: pytest.FixtureRequest, in_git: Ready, tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]
 ) -> Iterator[tuple[Kept, Service]]:
-    """What a project of a problem has kept, served without a worker: the tests leave it as it is."""
+    """Files of an old project of each problem, served without a worker: the tests leave them as they are."""
     folder = tmp_path_factory.mktemp("served")
     kept = unpacked(request.param, in_git(request.param), folder, environ)
     certificate = kept.folder / "var" / "tls" / "localhost.pem"

@@ -67,7 +67,7 @@ SETTINGS = {
     "SEND_SECONDS": "300",
     "IDLE_SECONDS": "300",
 }
-"""What is set otherwise than by default, in all projects."""
+"""Settings of all projects that differ from their defaults."""
 CERTIFICATE = """
 from datetime import timedelta
 from pathlib import Path
@@ -76,13 +76,15 @@ tls.LIFETIME = timedelta(days=36500)
 tls.self_signed(Path("var/tls"))
 """
 """Makes the certificate for localhost as the service does, but for 100 years: it is to be valid whenever tests run."""
+PLACE = "file:///old/project"
+"""Address that stands in the files for the folder that the project was in."""
 LARGE_BYTES = 5 * 2**20
 """Bytes of the file whose scoring is interrupted: some parts, as they are cut by default."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What differs between the problems."""
+    """The parts in which the problems differ."""
 
     rows: list[list[Any]]
     """Rows that are predicted."""
@@ -99,9 +101,9 @@ class Case:
     settings: dict[str, str]
     """Settings of this project alone."""
     roles: tuple[tuple[str, ...], ...] = ()
-    """What is tried beside the champion, as `models` takes it."""
+    """Arguments of `models` that let versions be tried beside the champion."""
     joblib: bool = False
-    """Whether there is a version 3, which serves by joblib."""
+    """True for a version 3, which serves by joblib."""
 
 
 CASES = {
@@ -227,7 +229,7 @@ def make(problem: str, folder: Path) -> None:
         traffic = service.ask("GET", "/traffic", key=project.secrets["bob"]).json()
     record = {
         "commit": COMMIT,
-        "folder": project.folder.as_uri(),
+        "folder": PLACE,
         "slug": project.slug,
         "settings": SETTINGS | project.case.settings,
         "keys": KEYS,
@@ -439,6 +441,8 @@ def put_away(project: Project, problem: str) -> None:
         member.uname = member.gname = ""
         return member
 
+    for plan in project.folder.glob("var/files/jobs/*/plan"):  # it names its files by whole addresses
+        plan.write_bytes(plan.read_bytes().replace(project.folder.as_uri().encode(), PLACE.encode()))
     with tarfile.open(HERE / f"{problem}.tar.xz", "w:xz", preset=9) as archive:
         for name in (".env", "models", SECRETS, "var"):
             archive.add(project.folder / name, name, filter=anonymous)

@@ -64,6 +64,10 @@ def test_the_serving_process_loads_no_sdk_of_telemetry_that_is_off() -> None:
     assert loaded_by(f"import package_name.main\n{check}")
 
 
+def test_the_application_is_loaded_without_looking_for_garbage_and_what_it_made_stays() -> None:
+    assert loaded_by("import gc\nimport package_name.main\nassert gc.get_freeze_count() > 10_000 and gc.isenabled()")
+
+
 def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
     program = (
         "from fastapi.testclient import TestClient\n"

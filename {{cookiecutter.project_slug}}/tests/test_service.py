@@ -1,4 +1,4 @@
-"""What an application exposes: the groups of routes that it includes, however it includes them."""
+"""The groups of routes that an application includes are what it exposes, however it includes them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +98,21 @@ def test_predictions_answer_below_a_prefix_and_within_another_router(service: Se
         assert answers[0].json() == answers[1].json()
         assert predicts(client, "/v2/predict", [[]]).status_code == 422
         assert predicts(client, "/predict", rows).status_code == 404
+
+
+def test_an_own_router_that_was_there_before_answers(service: Service, rows: Any) -> None:
+    app = service.create_app()
+    router = APIRouter()
+
+    @router.post("/{path}")
+    def predict(path: str) -> str:
+        """Answer otherwise."""
+        return f"mine at {path}"
+
+    app.include_router(router)
+    app.include_router(service.predictions)
+    with serving(app) as client:
+        assert predicts(client, "/predict", rows).json() == "mine at predict"
 
 
 def test_an_own_route_that_was_there_before_answers(service: Service, rows: Any) -> None:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
 
-from project import PACKAGE, Undocumented, load
+from project import Undocumented, load
 from reference import kind, members
 from sphinx.locale import _ as tr
 
@@ -29,8 +29,9 @@ def operations(api: Document) -> str:
     tag = ""
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
-            if operation["tags"][0] != tag:
-                tag = operation["tags"][0]
+            first = operation.get("tags", ["others"])[0]
+            if first != tag:
+                tag = first
                 parts.append(f"## {tag.capitalize()}\n")
             parts.extend(_operation(method.upper(), path, operation, api))
     return "\n".join(parts)
@@ -65,7 +66,7 @@ def schemas(api: Document) -> str:
 
 def _operation(method: str, path: str, operation: Document, api: Document) -> Iterator[str]:
     if not operation.get("description"):
-        raise Undocumented(f"{method} {path} has no docstring: write one in src/{PACKAGE}/api.")
+        raise Undocumented(f"{method} {path} has no docstring: write one that says what it does.")
     yield f"({label(method, path)})=\n### `{method} {path}`\n\n{_plain(operation['description'])}\n"
     if "security" not in operation:
         yield "No API key is needed.\n"

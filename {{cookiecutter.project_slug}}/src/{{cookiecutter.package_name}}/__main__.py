@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 MODEL, SETTINGS = f"{__package__}.ml:Model", f"{__package__}.settings:Settings"
-"""What the commands work with: the class of the model, and that of the settings."""
+"""Names of the class of the model, and of that of the settings, that the commands work with."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What a service is called and whom to ask: the content of `about.toml` in its package, and its version."""
+"""The name of a service, its owner and addresses: the content of `about.toml` in its package, and its version."""
 
 import tomllib
 from dataclasses import dataclass

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """What a command works with. The model's module is imported when the model is first asked for."""
+    """The model and the settings of a command. The model's module is imported when the model is first asked for."""
 
     def __init__(self, model: str, settings: "Settings") -> None:
         """Work with a model, named as `package.module:Class`."""
         self._model = model
         self.settings = settings
-        """How the service runs."""
+        """Settings of the service."""
 
     @property
     def model(self) -> "type[SupervisedModel]":

@@ -13,7 +13,6 @@ from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
 from .connection import Connections
-from .loading import loading
 from .logs import logging_config
 from .settings import Settings
 from .tls import Certificate
@@ -68,8 +67,7 @@ class Config(uvicorn.Config):
     def load(self) -> None:
         """Load what is configured; called by uvicorn in the serving process, in its running loop."""
         self.certificate = Certificate(Path(self.ssl_certfile or ""), Path(self.ssl_keyfile or ""))
-        with loading():
-            super().load()
+        super().load()
         metrics: Metrics = import_from_string(str(self.app)).services.metrics
         self._connections.count = lambda reason: metrics.connections.labels(reason).inc()
         self.certificate.count = lambda result: metrics.certificates.labels(result).inc()

@@ -13,5 +13,5 @@ app.include_router(service.jobs)  # GET /jobs, GET /jobs/{id}, POST /jobs/{id}/c
 app.include_router(service.batches)  # POST /batches, GET /jobs/{id}/result, GET /jobs/{id}/rejects
 app.include_router(service.models)  # GET /models, POST /models/{version}/promote, GET and PUT /traffic, ...
 
-# Your own routes, mounts, dependencies and middleware go below, as in any FastAPI application. Whatever is added needs
-# a credential, unless create_app is told: public={"/status"}.
+# Your own routes, routers, mounts and middleware go below, as in any FastAPI application. Routes and mounts need a
+# credential, unless create_app is told: public={"/status"}. Middleware runs before that is checked.

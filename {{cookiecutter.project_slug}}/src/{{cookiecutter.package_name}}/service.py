@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from functools import cached_property
 
-from fastapi import APIRouter
+from .loading import loading
 
-from .api import app, batches, jobs, models, predict, results, traffic, training
-from .ml.base import SupervisedModel
-from .settings import Settings
+with loading():
+    from fastapi import APIRouter
+
+    from .api import app, batches, jobs, models, predict, results, traffic, training
+    from .ml.base import SupervisedModel
+    from .settings import Settings
 
 
 class Service:

@@ -259,7 +259,7 @@ class Settings(BaseSettings):
 
     @property
     def about(self) -> About:
-        """What the service is called and whom to ask."""
+        """The name of the service, its owner and its addresses."""
         return about_of(self.package)
 
     @property

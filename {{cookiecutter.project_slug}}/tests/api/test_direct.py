@@ -76,6 +76,24 @@ def test_what_has_raised_an_error_is_not_tried_again() -> None:
     assert tries == ["POST"]
 
 
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_the_router_answers_directly_too_where_nothing_stands_before(
+    monkeypatch: pytest.MonkeyPatch, *, is_direct: bool
+) -> None:
+    answered = []
+    respond = DirectRoute.respond
+
+    async def noted(route: DirectRoute, request: Request) -> Response:
+        answered.append(route.path)
+        return await respond(route, request)
+
+    monkeypatch.setattr(DirectRoute, "respond", noted)
+    app: Any = application()
+    app.direct = direct_routes(app.router.routes) if is_direct else {}
+    assert TestClient(app).post("/hello", headers={"X-Name": "ann"}).status_code == 200
+    assert answered == (["/hello"] if is_direct else [])
+
+
 def test_openapi_describes_it_like_any_other() -> None:
     operation = application().openapi()["paths"]["/hello"]["post"]
     assert operation["description"] == "Say hello."

@@ -87,6 +87,15 @@ def test_every_operation_is_described(extension: Writer) -> None:
             assert page.count(f"\n({label})=\n") == 1
 
 
+def test_an_own_operation_without_tags_stands_among_the_others(extension: Writer) -> None:
+    http_api = extension("http_api")
+    api = http_api.document()
+    own = {key: value for key, value in api["paths"]["/health/live"]["get"].items() if key != "tags"}
+    api["paths"]["/own"] = {"get": own}
+    page = http_api.operations(api)
+    assert page.index("\n## Others\n") < page.index("### `GET /own`")
+
+
 def test_an_operation_without_docstring_is_refused(extension: Writer) -> None:
     http_api = extension("http_api")
     api = http_api.document()

@@ -1,4 +1,4 @@
-"""What this project's package, and the variables of its settings, are called."""
+"""Names of this project's package and of the variables of its settings."""
 
 from package_name.settings import Settings
 

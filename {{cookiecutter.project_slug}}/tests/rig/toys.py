@@ -23,10 +23,10 @@ class Flat(features.Features):
 
 
 class Review(features.Features):
-    """What somebody thinks."""
+    """An opinion."""
 
     words: str = text(example="very good", min_length=3, max_length=200)
-    """The opinion."""
+    """Its words."""
 
 
 def flats(rows: int) -> tuple[Any, Any]:
@@ -61,7 +61,7 @@ class Rent(Regressor):
 
 
 class Dear(Classifier):
-    """Whether a flat is dear."""
+    """Tell dear flats from cheap ones."""
 
     name = "dear"
     target = "dear"
@@ -83,7 +83,7 @@ class Dear(Classifier):
 
 
 class Mood(Classifier):
-    """Whether an opinion is good."""
+    """Tell good opinions from bad ones."""
 
     name = "mood"
     target = "mood"

@@ -10,7 +10,6 @@ import pytest
 
 from package_name import cluster as reach
 from package_name.errors import ClusterUnavailable
-from package_name.jobs.patience import patient
 from package_name.ml import Model
 from package_name.scoring import cut, run
 from package_name.scoring.foreground import Place, score_now
@@ -75,8 +74,7 @@ def test_a_worker_and_the_scheduler_of_a_cluster_may_die(
     _, first = run.score_some(Model, plan, cluster.url)
     assert 0 < first.done < len(plan.parts)
     with killed_meanwhile(cluster.workers[0]):
-        # As a job does: on a busy machine the scheduler may forget a part together with the worker that had it.
-        _, second = patient(lambda: run.score_some(Model, plan, cluster.url), lambda: None)
+        _, second = run.score_some(Model, plan, cluster.url)
     assert second.done > first.done
     with monkeypatch.context() as soon:
         soon.setattr(reach, "REACH_SECONDS", 2)

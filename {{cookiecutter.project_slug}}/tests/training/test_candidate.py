@@ -1,4 +1,4 @@
-"""What an order for a training names, and what is told when it cannot be found."""
+"""The model that an order for a training names, and the error if it cannot be found."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,8 @@ import pytest
 from package_name.errors import TrainingFailed
 from package_name.ml import Model
 from package_name.settings import Settings
-from package_name.training.candidate import model_of, order, train_here
+from package_name.training.candidate import model_of, order, train_ordered
+from package_name.training.foreground import train_now
 
 from rig.toys import Rent
 
@@ -30,7 +31,7 @@ def test_a_class_that_no_other_process_can_import_is_told_so(settings: Settings)
     for name in (f"{Local.__module__}:{Local.__qualname__}", "__main__:Missing", "no_such_module.at_all:Model"):
         what = order(Local, settings, Path("run"), {}) | {"model": name}
         with pytest.raises(TrainingFailed, match=r"cannot be imported from .* at the top level of a module"):
-            train_here(what, silent)
+            train_ordered(what, silent)
 
 
 def test_a_library_that_the_models_module_lacks_is_named(
@@ -40,5 +41,22 @@ def test_a_library_that_the_models_module_lacks_is_named(
     monkeypatch.syspath_prepend(tmp_path)
     what = order(Rent, settings, Path("run"), {}) | {"model": "needy:Model"}
     with pytest.raises(TrainingFailed, match="Training needs needed, which is not installed here"):
-        train_here(what, silent)
+        train_ordered(what, silent)
     assert "needy" not in sys.modules
+
+
+def test_a_class_that_stands_in_a_function_is_trained_in_its_own_process(settings: Settings) -> None:
+    class Local(Rent):
+        pass
+
+    assert train_now(Local, settings, {}, "always", silent)["version"] == "1"
+
+
+def test_a_fault_of_the_models_module_is_not_taken_for_a_missing_class(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faulty.py").write_text("None.nothing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    what = order(Rent, settings, Path("run"), {}) | {"model": "faulty:Model"}
+    with pytest.raises(AttributeError):
+        train_ordered(what, silent)

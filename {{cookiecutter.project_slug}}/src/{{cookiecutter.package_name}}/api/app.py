@@ -82,14 +82,15 @@ class Application(FastAPI):
         super().__init__(**options)
         self.direct: Routes = {}
         """Routes that are answered directly."""
+        self.basic = 0
+        """Number of the routes that every service has."""
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
-        """Include a router as FastAPI does; its direct routes are answered directly if nothing stands before them."""
-        taken = {getattr(route, "path", None) for route in self.router.routes}
+        """Include a router as FastAPI does; its direct routes are answered directly if none was added before them."""
+        is_first = len(self.router.routes) == self.basic
         super().include_router(router, **options)
-        if not (options.get("dependencies") or router.dependencies or self.router.dependencies):
-            found = direct_routes(router.routes, options.get("prefix", ""))
-            self.direct |= {key: route for key, route in found.items() if key[1] not in taken}
+        if is_first and not (options.get("dependencies") or router.dependencies or self.router.dependencies):
+            self.direct |= direct_routes(router.routes, options.get("prefix", ""))
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made anew when routes have been added."""
@@ -188,6 +189,7 @@ def create_app(model: type[SupervisedModel], settings: Settings, public: Iterabl
     for router in (health.router, metrics.router, docs.router):  # probes first, before FastAPI prepares the others
         app.include_router(router)
     docs.install(app)
+    app.basic = len(app.router.routes)
     app.public = auth.Allowlist([*auth.OPEN, *public])
     app.router.middleware_stack = auth.Guard(app.router.middleware_stack, services, app.public)
     return app

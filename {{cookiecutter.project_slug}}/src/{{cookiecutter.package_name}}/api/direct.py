@@ -45,7 +45,12 @@ class DirectRoute(APIRoute):
         """Answer a request that the router has found the route for, unless an error was raised for it already."""
         if RAISED in scope:
             raise scope[RAISED]
-        await super().handle(scope, receive, send)
+        direct: Routes = getattr(scope.get("app"), "direct", {})
+        if direct.get((scope["method"], scope["path"])) is not self:  # dependencies of others may stand before it
+            await super().handle(scope, receive, send)
+            return
+        response = await self.respond(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 Routes = dict[tuple[str, str], DirectRoute]

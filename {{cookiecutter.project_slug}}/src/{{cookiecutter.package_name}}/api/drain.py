@@ -1,4 +1,4 @@
-"""How a serving process ends: some time after the signal to stop, and with the process that started it."""
+"""The end of a serving process: some time after the signal to stop, and with the process that started it."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from functools import cache
 from types import FrameType
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Drain:
         signal.signal(signal.SIGTERM, begin)
 
 
+@cache
 def end_with_parent() -> None:
     """Stop this process, if it is one of several that serve, when the one that started it has died.
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import spread
@@ -158,8 +159,10 @@ def _scored(model: type[SupervisedModel], plan: Plan, numbers: Iterable[int]) ->
 
     from .part import score_part
 
+    # As an argument the class would be scattered: kept by one worker of a cluster, and lost with it.
+    score = partial(score_part, model)
     yield from Parallel(return_as="generator_unordered")(
-        delayed(score_part)(model, plan.order, number, plan.parts[number]) for number in numbers
+        delayed(score)(plan.order, number, plan.parts[number]) for number in numbers
     )
 
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from ..cluster import learning
@@ -43,19 +44,29 @@ def model_of(what: dict[str, Any]) -> "type[SupervisedModel]":
 
     """
     module, _, name = what["model"].partition(":")
+    told = f"The model {name} cannot be imported from {module}: its class must stand at the top level of a module."
     try:
-        model: type[SupervisedModel] = resolve_name(what["model"])
-    except (AttributeError, ModuleNotFoundError, ValueError) as error:
-        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-        if missing and not f"{module}.".startswith(f"{missing}."):
+        stands_in = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and not f"{module}.".startswith(f"{error.name}."):
             raise
-        told = f"The model {name} cannot be imported from {module}: its class must stand at the top level of a module."
+        raise TrainingFailed(told) from error
+    try:
+        model: type[SupervisedModel] = attrgetter(name)(stands_in)
+    except AttributeError as error:
         raise TrainingFailed(told) from error
     return model
 
 
-def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Train in this process and return the metrics.
+def train_ordered(what: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Train the model that an order names, and return the metrics; raises as `train_here` does."""
+    with explained("training"):
+        model = model_of(what)
+    return train_here(model, what, report)
+
+
+def train_here(model: "type[SupervisedModel]", what: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Train a model in this process and return the metrics.
 
     Raises:
         TrainingFailed: the data or the model are at fault.
@@ -67,7 +78,7 @@ def train_here(what: dict[str, Any], report: Report) -> dict[str, Any]:
         from ..ml.training import train_candidate
 
         archive = Archive(what["url"], what["sha256"], Path(what["cache"])) if what["url"] else None
-        return train_candidate(model_of(what), Path(what["directory"]), what["hyperparameters"], archive, report)
+        return train_candidate(model, Path(what["directory"]), what["hyperparameters"], archive, report)
 
 
 @contextmanager

@@ -137,9 +137,9 @@ def work(kind: str) -> Callable[[dict[str, Any], Report], dict[str, Any]]:
         from .tracking import track_here
 
         return track_here
-    from .candidate import train_here
+    from .candidate import train_ordered
 
-    return train_here
+    return train_ordered
 
 
 def _end_with_parent() -> None:

@@ -25,7 +25,7 @@ def train_now(
     registry, run = Registry.of(model, settings), uuid.uuid4().hex
     directory = attempt(registry, run)
     try:
-        metrics = train_here(order(model, settings, directory, hyperparameters), report)
+        metrics = train_here(model, order(model, settings, directory, hyperparameters), report)
         adopt(directory)
         version = publish(registry, run)
     finally:
