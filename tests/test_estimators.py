@@ -64,6 +64,7 @@ def test_a_network_is_served_as_the_page_says(equipped: Path, environ: dict[str,
 def test_a_table_of_ones_own_is_served_and_documented_as_the_page_says(equipped: Path, environ: dict[str, str]) -> None:
     copy = run_page("your-own-data", equipped, environ)
     shutil.copytree(equipped / "docs", copy / "docs", dirs_exist_ok=True, ignore=shutil.ignore_patterns("model.md"))
+    shutil.copytree(equipped / "vendor", copy / "vendor")
     for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "uv.lock"):
         shutil.copy(equipped / name, copy)
     (copy / ".venv").unlink()

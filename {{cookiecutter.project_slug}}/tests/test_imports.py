@@ -65,7 +65,8 @@ def test_the_serving_process_loads_no_sdk_of_telemetry_that_is_off() -> None:
 
 
 def test_the_application_is_loaded_without_looking_for_garbage_and_what_it_made_stays() -> None:
-    assert loaded_by("import gc\nimport package_name.main\nassert gc.get_freeze_count() > 10_000 and gc.isenabled()")
+    check = "import gc\nassert gc.get_freeze_count() > 10_000 and gc.isenabled()"
+    assert loaded_by(f"import package_name.main\n{check}")
 
 
 def test_the_serving_process_predicts_without_them(trained: Settings) -> None:
