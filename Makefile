@@ -57,6 +57,7 @@ bench: $(READY) ## Measure the generated service beside its limit, its origin an
 	$(if $(KEEP),cp $(BENCH)/bench.md benchmarks/results.md && cp $(BENCH)/bench.png docs/_static/benchmark.png)
 
 lint: $(READY) ## Check style and types
+	$(RUN)python tools/sample.py --uv $(UV) classification
 	$(RUN)ruff check
 	$(RUN)ruff format --check
 	$(RUN)mypy

@@ -46,7 +46,7 @@ def measured(project: Path, models: Path) -> dict[str, object]:
     """Return seconds and bytes: at first, after a change of the code alone, and of the model alone."""
     docker("builder", "prune", "--all", "--force")
     found: dict[str, object] = {}
-    code = next((project / "src").glob("*/about.py"))
+    code = next((project / "src").glob("*/about.toml"))
     single = project / "Dockerfile.single"
     single.write_text(SINGLE, encoding="utf-8")
     for when in ("cold", "code", "model"):

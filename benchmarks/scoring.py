@@ -88,7 +88,7 @@ package, wanted = sys.argv[1:]
 made = {"logistic_regression": LogisticRegression(max_iter=1000), "random_forest": RandomForestClassifier(100)}
 import_module(f"{package}.ml").Model.build = lambda _: made[wanted].set_params(random_state=0)
 settings = import_module(f"{package}.settings").Settings()
-train_now = import_module(f"{package}.training.foreground").train_now
+train_now = import_module("mlapi.training.foreground").train_now
 train_now(import_module(f"{package}.ml").Model, settings, {}, "always", lambda *_: None)
 """
 """Trains another estimator than the project's, which its scoring does not notice."""
@@ -103,7 +103,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the Parquet file")
     rows = parser.parse_args().rows
     name = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
-    command = [sys.executable, "-m", next(Path("src").glob("*/about.py")).parent.name]
+    command = [sys.executable, "-m", next(Path("src").glob("*/about.toml")).parent.name]
     with tempfile.TemporaryDirectory(dir=".") as directory:
         folder = Path(directory)
         models = {"own": described(command, {}), **{which: trained(command, folder, which) for which in ESTIMATORS}}
@@ -183,7 +183,7 @@ def described(command: list[str], places: dict[str, str]) -> dict[str, Any]:
     """Return what the loops must know of the model that serves from these places, settings of the project."""
     program = (
         f"import json; from {command[-1]}.ml import Model; from {command[-1]}.settings import Settings;"
-        f"from {command[-1]}.serving.registry import Registry;"
+        f"from mlapi.serving.registry import Registry;"
         "registry = Registry(Settings().models_dir, Model.name);"
         "path = str(registry.directory / registry.champion() / 'model.onnx');"
         "bounds = {one.name: (max(one.low, 0.1), min(one.high, 10)) for one in Model.Features.columns()};"

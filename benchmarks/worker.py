@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30, help="how long the idle worker is watched")
     parser.add_argument("--jobs", type=int, default=30, help="jobs to submit")
     chosen = parser.parse_args()
-    package = next(Path("src").glob("*/about.py")).parent.name
+    package = next(Path("src").glob("*/about.toml")).parent.name
     with tempfile.TemporaryDirectory() as folder:
         names = {"DATA_DIR": folder} | ({"DATABASE_URL": chosen.database} if chosen.database else {})
         os.environ.update({f"{package.upper()}_{name}": value for name, value in names.items()})
@@ -54,9 +54,9 @@ def main() -> int:
 def measured(package: str, pid: int, seconds: float, count: int) -> dict[str, Any]:
     """Watch a worker, then give it jobs."""
     settings = import_module(f"{package}.settings").Settings()
-    jobs = import_module(f"{package}.jobs.store").Jobs(settings)
+    jobs = import_module("mlapi.jobs.store").Jobs(settings)
     content, source = file_of(package), "uploads/few.csv"
-    import_module(f"{package}.storage").Storage(settings.files_url()).write(source, content)
+    import_module("mlapi.storage").Storage(settings.files_url()).write(source, content)
     order = {"source": source, "form": "csv", "results": ["csv"]}
     time.sleep(SETTLE_SECONDS)
     fresh = memory(pid)

@@ -38,26 +38,24 @@ URL = re.compile(rf"https://{HOST}(?::[0-9]+)?(?:/~?[A-Za-z0-9][A-Za-z0-9._-]*)+
 DISTRIBUTIONS = frozenset(
     """
     accessible-pygments alabaster annotated-doc annotated-types anyio appnope ast-serialize asttokens async-timeout
-    attrs babel beautifulsoup4 blinker boto3 botocore cachetools certifi cffi charset-normalizer click cloudpickle
-    colorama comm contourpy croniter cryptography cycler dask databricks-sdk dbos debugpy deprecated detect-secrets
-    distributed docutils executing fastapi fastjsonschema flask flask-cors flatbuffers fonttools fsspec furo gitdb
-    gitpython google-auth googleapis-common-protos greenlet h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
-    imagesize importlib-metadata iniconfig ipykernel ipython ipython-pygments-lexers itsdangerous jedi jinja2
-    jmespath joblib jsonschema jsonschema-specifications jupyter-client jupyter-core kiwisolver librt limits locket
-    markdown-it-py markupsafe matplotlib matplotlib-inline mdit-py-plugins mdurl ml-dtypes mlapi-engine
-    mlflow-skinny moto msgpack mypy mypy-extensions myst-parser narwhals nbclient nbformat nbstripout nest-asyncio2
-    numpy obstore onnx onnxruntime opentelemetry-api opentelemetry-exporter-http-transport
+    attrs babel beautifulsoup4 cachetools certifi cffi charset-normalizer click cloudpickle colorama comm contourpy
+    croniter cryptography cycler dask databricks-sdk dbos debugpy deprecated detect-secrets distributed docutils
+    executing fastapi fastjsonschema flatbuffers fonttools fsspec furo gitdb gitpython google-auth
+    googleapis-common-protos greenlet h11 httptools idna imagesize importlib-metadata iniconfig ipykernel ipython
+    ipython-pygments-lexers jedi jinja2 joblib jsonschema jsonschema-specifications jupyter-client jupyter-core
+    kiwisolver librt limits locket markdown-it-py markupsafe matplotlib matplotlib-inline mdit-py-plugins mdurl
+    ml-dtypes mlapi-engine mlflow-skinny msgpack mypy mypy-extensions myst-parser narwhals nbclient nbformat
+    nbstripout nest-asyncio2 numpy obstore onnx onnxruntime opentelemetry-api opentelemetry-exporter-http-transport
     opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
     opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions
     packaging parso partd pathspec pexpect pillow platformdirs pluggy pooch prometheus-client prompt-toolkit
-    protobuf psutil psycopg psycopg-binary ptyprocess pure-eval py-partiql-parser pyarrow pyasn1 pyasn1-modules
-    pycparser pydantic pydantic-core pydantic-settings pygments pyjwt pyparsing pytest pytest-randomly
-    python-dateutil python-dotenv python-multipart pyyaml pyzmq redis referencing requests responses roman-numerals
-    rpds-py ruff s3transfer scikit-learn scipy six skl2onnx smmap snowballstemmer sortedcontainers soupsieve sphinx
-    sphinx-basic-ng sphinx-copybutton sphinx-intl sphinxcontrib-applehelp sphinxcontrib-devhelp
-    sphinxcontrib-htmlhelp sphinxcontrib-jsmath sphinxcontrib-qthelp sphinxcontrib-serializinghtml sqlalchemy
-    sqlparse stack-data starlette tblib threadpoolctl toolz tornado tqdm traitlets truststore typing-extensions
-    typing-inspection tzdata urllib3 uvicorn uvloop wcwidth werkzeug wrapt xmltodict zict zipp
+    protobuf psutil psycopg psycopg-binary ptyprocess pure-eval pyarrow pyasn1 pyasn1-modules pycparser pydantic
+    pydantic-core pydantic-settings pygments pyjwt pyparsing pytest pytest-randomly python-dateutil python-dotenv
+    python-multipart pyyaml pyzmq redis referencing requests roman-numerals rpds-py ruff scikit-learn scipy six
+    skl2onnx smmap snowballstemmer sortedcontainers soupsieve sphinx sphinx-basic-ng sphinx-copybutton sphinx-intl
+    sphinxcontrib-applehelp sphinxcontrib-devhelp sphinxcontrib-htmlhelp sphinxcontrib-jsmath sphinxcontrib-qthelp
+    sphinxcontrib-serializinghtml sqlalchemy sqlparse stack-data starlette tblib threadpoolctl toolz tornado tqdm
+    traitlets typing-extensions typing-inspection tzdata urllib3 uvicorn uvloop wcwidth wrapt zict zipp
     """.split()
 )
 MODULES = frozenset(
@@ -106,7 +104,7 @@ KEYWORDS = frozenset([*(word.lower() for word in keyword.kwlist), *keyword.softk
 # Folders of the project, the template itself, and file names that Windows keeps for devices.
 RESERVED = frozenset(
     [
-        *("benchmarks", "conftest", "docs", "mlapi", "package_name", "python", "rig", "src", "test", "tests"),
+        *("benchmarks", "conftest", "docs", "mlapi", "package_name", "python", "src", "test", "tests"),
         *("aux", "con", "nul", "prn", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))),
     ]
 )

@@ -10,12 +10,17 @@ import pytest
 from filelock import FileLock
 from workbench import AWKWARD, BIN, PROBLEMS, ROOT, SLUG, UV, Shared, environment, made, run, tracked, words
 
+LIBRARY = ROOT / "tests" / "library"
+
 # Who is started in the background ignores Ctrl-C, and so do all that it starts; here some are stopped by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest: the workers of a run are then done at about the same time."""
+    for item in items:
+        if LIBRARY in item.path.parents:
+            item.add_marker("full")
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.get_closest_marker("full") is None))
 
 

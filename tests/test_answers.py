@@ -97,7 +97,7 @@ HOSTILE = [
             *("", "ab", "x" * 41, "2iris", "Iris", "iris-api", "iris api", "iris__api", "_iris", "iris_", "iris.api"),
             *("iris\n", "írís", "ірис", "../iris", "class", "match", "type", "none", "true", "json", "asyncore", "cgi"),
             *("numpy", "sklearn", "yaml", "fastapi", "test", "tests", "src", "docs", "benchmarks", "mlapi", "conftest"),
-            *("package_name", "rig", "aux", "com1"),
+            *("package_name", "aux", "com1"),
         )
     ),
     *(

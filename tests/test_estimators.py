@@ -1,14 +1,15 @@
 """Pages of a generated project that need more than it installs are run here, with what they need.
 
-In the project itself these pages are skipped, so that nobody has to install a network library to test a tree.
+Among the tests of the library these pages are skipped, so that nobody has to install a network library to test a tree.
 """
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
-from workbench import SLUG, UV, run
+from workbench import ROOT, SLUG, UV, run
 
 pytestmark = pytest.mark.full
 
@@ -18,55 +19,53 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 @pytest.fixture
-def equipped(project: Path, tmp_path: Path, environ: dict[str, str]) -> Path:
-    """The default project with all of its own packages, to install more into."""
-    folder = shutil.copytree(project, tmp_path / SLUG)
-    run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=folder)
+def equipped(installed: Path, tmp_path: Path) -> Path:
+    """The default project with all of its own packages, to write into."""
+    folder = shutil.copytree(installed, tmp_path / SLUG, ignore=shutil.ignore_patterns(".venv"))
+    (folder / ".venv").symlink_to(installed / ".venv")
     return folder
 
 
 def run_page(name: str, folder: Path, environ: dict[str, str]) -> Path:
-    """Do what a page of how-to says, in a copy of the project, and return the copy."""
+    """Do what a page of how-to says in a copy of a project, which finds packages in `folder/more`; return the copy."""
     done = run(
-        folder / ".venv" / "bin" / "pytest",
-        f"tests/docs/test_pages.py::test_what_a_page_shows_happens[docs/how-to/{name}.md]",
-        f"--basetemp={folder.parent / 'pages'}",
-        environ=environ,
-        cwd=folder,
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={folder / 'pages'}"),
+        f"tests/library/docs/test_pages.py::test_what_a_page_shows_happens[docs/how-to/{name}.md]",
+        environ=environ | {"PYTHONPATH": str(folder / "more"), "UV": UV},
     )
     assert re.search(r"\b1 passed\b", done.stdout), done.stdout  # neither skipped nor another page
-    (copy,) = (folder.parent / "pages").glob("test_what*0/project")  # and not the link to it
+    (copy,) = (folder / "pages").glob("test_what*0/project")  # and not the link to it
     return copy
 
 
 @pytest.mark.slow
-def test_xgboost_and_lightgbm_are_served_as_the_page_says(equipped: Path, environ: dict[str, str]) -> None:
-    python = equipped / ".venv" / "bin" / "python"
-    packages = ("xgboost-cpu", "lightgbm", "onnxmltools")
-    run(UV, "pip", "install", "--quiet", "--python", python, *packages, environ=environ)
-    run_page("boosting", equipped, environ)
+def test_xgboost_and_lightgbm_are_served_as_the_page_says(tmp_path: Path, environ: dict[str, str]) -> None:
+    more = ("--python", sys.executable, "--no-deps", "--target", tmp_path / "more")  # what they need is there
+    run(UV, "pip", "install", "--quiet", *more, "xgboost-cpu", "lightgbm", "onnxmltools", environ=environ)
+    run_page("boosting", tmp_path, environ)
 
 
 @pytest.mark.slow
-def test_a_network_is_served_as_the_page_says(equipped: Path, environ: dict[str, str]) -> None:
+def test_a_network_is_served_as_the_page_says(tmp_path: Path, environ: dict[str, str]) -> None:
     # pip goes on to other places where PyTorch's index cannot be reached, which uv does not.
-    pip = (UV, "tool", "run", "pip", "--python", equipped / ".venv" / "bin" / "python", "install", "--retries", "0")
-    sources = ("--only-binary", ":all:", "--extra-index-url", TORCH_INDEX)
-    if run(*pip, "--no-deps", *sources, TORCH, environ=environ, expect=None).returncode:
+    pip = (UV, "tool", "run", "pip", "--python", sys.executable, "install", "--retries", "0", "--target")
+    sources = ("--no-deps", "--only-binary", ":all:", "--extra-index-url", TORCH_INDEX)
+    if run(*pip, tmp_path / "more", *sources, TORCH, environ=environ, expect=None).returncode:
         pytest.skip(f"{TORCH} can be had neither from {TORCH_INDEX} nor from where pip looks besides")
-    run(*pip, *sources, TORCH, "onnxscript", environ=environ)
-    copy = run_page("torch", equipped, environ)
+    run(*pip, tmp_path / "more", *sources, "onnxscript", "onnx-ir", environ=environ)
+    copy = run_page("torch", tmp_path, environ)
     content = (copy / "models" / "wine" / "1" / "model.onnx").read_bytes()
     assert b"stack_trace" not in content
     assert str(copy).encode() not in content
 
 
-def test_a_table_of_ones_own_is_served_and_documented_as_the_page_says(equipped: Path, environ: dict[str, str]) -> None:
-    copy = run_page("your-own-data", equipped, environ)
-    shutil.copytree(equipped / "docs", copy / "docs", dirs_exist_ok=True, ignore=shutil.ignore_patterns("model.md"))
-    shutil.copytree(equipped / "vendor", copy / "vendor")
+def test_a_table_of_ones_own_is_served_and_documented_as_the_page_says(tmp_path: Path, environ: dict[str, str]) -> None:
+    copy = run_page("your-own-data", tmp_path, environ)
+    sample = ROOT / "build" / "sample" / "classification" / "sample"
+    shutil.copytree(sample / "docs", copy / "docs", dirs_exist_ok=True, ignore=shutil.ignore_patterns("model.md"))
+    shutil.copytree(sample / "vendor", copy / "vendor")
     for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "uv.lock"):
-        shutil.copy(equipped / name, copy)
+        shutil.copy(sample / name, copy)
     (copy / ".venv").unlink()
     run("make", "docs", environ=environ, cwd=copy)
     card = (copy / "docs" / "_build" / "html" / "markdown" / "model.html").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 import html
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,9 @@ def test_its_site_is_not_built_with_gaps_in_it(project: Path, tmp_path: Path, en
         assert old in text
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
-    change(package / "settings.py", "    port: ", "    colour: str = 'red'\n    port: ")
-    change(package / "durable.py", "\ndef ", "\ndef undescribed() -> None:\n    pass\n\n\ndef ")
+    own = (package / "settings.py").read_text(encoding="utf-8")
+    (package / "settings.py").write_text(f"{own}\n    colour: str = 'red'\n", encoding="utf-8")
+    (package / "more.py").write_text('"""More."""\n\n\ndef undescribed() -> None:\n    pass\n', encoding="utf-8")
     change(folder / "docs" / "how-to" / "tls.md", "\n## ", "\n[Nowhere](nowhere.md)\n\n## ")
     card = folder / "docs" / "markdown" / "model.md"
     text = card.read_text(encoding="utf-8")
@@ -69,7 +71,7 @@ def test_its_site_is_not_built_with_gaps_in_it(project: Path, tmp_path: Path, en
     done = run("make", "docs", environ=environ, cwd=folder, expect=2)
     for fault in (
         "The setting colour has no docstring: write one below it in src/iris_api/settings.py",
-        "iris_api.durable.undescribed has no docstring",
+        "iris_api.more.undescribed has no docstring",
         "how-to/tls.md:",
         "'nowhere.md'",
         "the section 'Limits' of the model card is not filled in",
@@ -77,12 +79,14 @@ def test_its_site_is_not_built_with_gaps_in_it(project: Path, tmp_path: Path, en
         assert fault in done.stdout + done.stderr, fault
 
 
-def test_a_snippet_that_no_longer_runs_fails_the_tests(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
-    folder = shutil.copytree(project, tmp_path / SLUG)
+def test_a_snippet_that_no_longer_runs_fails_the_tests(tmp_path: Path, environ: dict[str, str]) -> None:
+    write = (sys.executable, "tools/sample.py", "--uv", UV, "--into", tmp_path, "classification")
+    folder = Path(run(*write, environ=environ).stdout.strip())
     page = folder / "docs" / "how-to" / "index.md"
     text = page.read_text(encoding="utf-8")
-    assert "$ iris-api --version" in text
-    page.write_text(text.replace("$ iris-api --version", "$ iris-api --edition"), encoding="utf-8")
-    command = (UV, "run", "--locked", "--no-default-groups", "--group", "dev", "pytest", "-q", "-k", "how-to/index")
-    done = run(*command, "tests/docs/test_pages.py", environ=environ, cwd=folder, expect=1)
-    assert re.search(r"docs/how-to/index.md:\d+: iris-api --edition exits with 2", done.stdout)
+    assert "$ sample --version" in text
+    page.write_text(text.replace("$ sample --version", "$ sample --edition"), encoding="utf-8")
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/library/docs/test_pages.py")
+    there = environ | {"TEST_PROJECT": str(folder)}
+    done = run(*command, "-k", "how-to/index", environ=there, expect=1)
+    assert re.search(r"docs/how-to/index.md:\d+: sample --edition exits with 2", done.stdout)

@@ -172,7 +172,7 @@ def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
     (inner / ".pre-commit-config.yaml").unlink()
     makefile = (inner / "Makefile").read_text(encoding="utf-8")
     (inner / "Makefile").write_text(f"# Newer\n{makefile}", encoding="utf-8")
-    old, update, merge = blocks("update.md")
+    old, update, merge, _ = blocks("update.md")
     assert old == "git branch template COMMIT"
     run("bash", "-euxc", update, environ=shell, cwd=project)
     run("bash", "-euxc", merge, environ=shell, cwd=project)
@@ -183,6 +183,20 @@ def test_an_update_as_described_brings_the_new_and_keeps_what_is_ours(
     assert (project / "README.md").read_text(encoding="utf-8").endswith("\nOurs.\n")
     assert run("git", "status", "--porcelain", environ=shell, cwd=project).stdout == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "home", "template", "wine-quality"]
+
+
+@pytest.mark.full
+def test_a_model_of_the_first_template_moves_over_as_described(
+    tmp_path: Path, project: Path, environ: dict[str, str]
+) -> None:
+    folder = shutil.copytree(project, tmp_path / SLUG)
+    model = folder / "src" / "iris_api" / "ml" / "classifier.py"
+    model.write_text((ROOT / "tests" / "kept" / "classifier.py.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    run("bash", "-euxc", blocks("update.md")[-1], environ=environ, cwd=folder)
+    assert model.read_text(encoding="utf-8") == (project / "src" / "iris_api" / "ml" / "classifier.py").read_text(
+        "utf-8"
+    )
+    run(UV, "run", "--locked", "--no-default-groups", "--group", "train", SLUG, "train", environ=environ, cwd=folder)
 
 
 @pytest.mark.full
@@ -228,6 +242,6 @@ def test_generating_as_described_writes_the_project(clone: Path, tmp_path: Path,
 def test_every_command_of_the_handbook_is_run() -> None:
     """By the tests above; and the last of generating, like the first page's, by those of each problem."""
     found = {page.name: len(blocks(page.name)) for page in (ROOT / "docs").glob("*.md") if blocks(page.name)}
-    assert found == {"generate.md": 4, "index.md": 1, "live-with.md": 2, "update.md": 3}
+    assert found == {"generate.md": 4, "index.md": 1, "live-with.md": 2, "update.md": 4}
     assert blocks("generate.md")[-1].splitlines() == ["cd wine-quality", "make serve", "make test"]
     assert blocks("index.md")[0].splitlines() == ["mlapi new", f"cd {SLUG}", "make serve"]

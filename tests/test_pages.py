@@ -1,6 +1,6 @@
-"""What the pages of a generated project show and its own tests skip, because it needs more than the project: done here.
+"""What the pages of a generated project show and the library's tests skip, because it needs more than that: done here.
 
-Each block is read from its page by the project's own tests (`tests/docs/test_pages.py`), told here what there is.
+Each block is read from its page by `tests/library/docs/test_pages.py`, told here what there is.
 Skipped out loud where an engine, its images, kubectl or PyTorch's index are not to be had.
 """
 
@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +19,12 @@ import pytest
 from cluster import taking_what_kubectl_sends
 from test_compose import GRAFANA, SERVICES
 from test_containers import PYTHON, at_hand, docker, need
-from workbench import BIN, TEMPLATE, UV, free_port, run
+from workbench import TEMPLATE, UV, free_port, run
 
 LONGEST = 3000.0
 NOTE = re.compile(r"^<!-- with ([\w-]+): ", re.MULTILINE)
 DONE = {"aws", "docker", "kubectl", "mlflow", "pytorch", "uv"}  # here; with MLflow's server in test_stages.py
-STARTED = {"bucket", "data"}  # by the project's own tests
+STARTED = {"bucket", "data"}  # by the library's tests
 STAND_IN = """
 import socket, sys
 from moto.efs import models
@@ -42,18 +43,17 @@ def test_whatever_a_page_needs_besides_is_had_by_a_test() -> None:
 @pytest.fixture(scope="module")
 def equipped(tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]) -> Path:
     """A project with all of its own packages, whose name nothing else on this machine has: images, volumes, stacks."""
-    folder = tmp_path_factory.mktemp("pages")
-    answer = f"project_slug=pages-{uuid.uuid4().hex[:8]}"
-    made = run(BIN / "mlapi", "new", "--no-input", "--output-dir", folder, answer, environ=environ).stdout.strip()
-    run(UV, "sync", "--quiet", "--locked", "--all-groups", environ=environ, cwd=Path(made))
-    return Path(made)
+    folder, slug = tmp_path_factory.mktemp("pages"), f"pages-{uuid.uuid4().hex[:8]}"
+    write = (sys.executable, "tools/sample.py", "--uv", UV, "--into", folder, "--slug", slug)
+    return Path(run(*write, "classification", environ=environ).stdout.strip())
 
 
 def do_what_pages_show(name: str, project: Path, environ: dict[str, str], **more: str) -> None:
     """Do what the pages show that needs something of this name; nothing of it may be skipped."""
     path = f"{environ['PATH']}{os.pathsep}{Path(UV).parent}"
-    command = (project / ".venv" / "bin" / "pytest", "tests/docs/test_pages.py", "-k", f"with_more and md-{name}")
-    done = run(*command, environ=environ | {"PATH": path, "TEST_WITH": name} | more, cwd=project, timeout=LONGEST)
+    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/library/docs/test_pages.py")
+    told = {"PATH": path, "TEST_WITH": name, "TEST_PROJECT": str(project), "UV": UV}
+    done = run(*command, "-k", f"with_more and md-{name}", environ=environ | told | more, timeout=LONGEST)
     assert re.search(r"\b\d+ passed", done.stdout), done.stdout
     assert "skipped" not in done.stdout, done.stdout
 

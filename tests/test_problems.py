@@ -2,17 +2,18 @@
 
 import difflib
 import re
-import shlex
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from workbench import ANSWERS, PROBLEMS, TEMPLATE, UV, answer, files, free_port, made, run, serving, texts
+from workbench import ANSWERS, PROBLEMS, ROOT, TEMPLATE, UV, answer, files, free_port, made, run, serving, texts
 
 OVERLAYS = TEMPLATE / "problems"
+LIBRARY = ROOT / "tests" / "library"
 LONGEST = 7200.0
 Record = Callable[[str, object], None]
 PACKAGE = "{{cookiecutter.package_name}}"
@@ -24,16 +25,8 @@ WORDS = {
 }
 # What every project installs, whatever its problem: written by others, or for all kinds alike.
 SHARED = re.compile(r"^uv\.lock$|/static/")
-# Its tests, in parts that take about as long as each other, so that the workers of a run share them.
-PARTS = {
-    "api": ("api",),
-    "jobs": ("jobs", "training"),
-    "model": ("docs", "ml", "monitoring", "serving"),
-    "scoring": ("scoring",),
-    "service": (),  # what stands in no folder
-}
-# Tests that do not depend on the example: they run in the default project alone, but for those that train, serve and
-# answer as a whole. `make test-all` runs all of them with each problem.
+# Tests of the library that do not depend on the model: they run with that of the default project alone, but for those
+# that train, serve and answer as a whole. `make test-all` runs all of them with each problem.
 SAME_FOR_ALL = (
     "test_batch",
     "test_certificates",
@@ -61,7 +54,7 @@ SAME_FOR_ALL = (
     "test_worker",
 )
 SIZES = ("KILLS", "OUTAGE_SECONDS", "SMALL_JOBS", "TEXTS")
-"""Variables by which `make test-all` makes the tests of the default project larger."""
+"""Variables by which `make test-all` makes tests of the library larger."""
 FOR_EACH = ("test_a_real_training_is_published_and_promoted_once", "test_the_whole_way_train_serve_predict")
 
 
@@ -92,8 +85,8 @@ def test_every_problem_has_an_example_and_words_that_are_its_own() -> None:
     assert sorted(WORDS) == sorted(PROBLEMS)
 
 
-def test_what_runs_in_the_default_project_alone_is_there() -> None:
-    tests = {path.stem: path.read_text(encoding="utf-8") for path in (TEMPLATE / "tests").rglob("test_*.py")}
+def test_what_runs_with_the_default_model_alone_is_there() -> None:
+    tests = {path.stem: path.read_text(encoding="utf-8") for path in LIBRARY.rglob("test_*.py")}
     assert set(SAME_FOR_ALL) < set(tests)
     assert [name for name in FOR_EACH if f"def {name}" not in "".join(tests[file] for file in SAME_FOR_ALL)] == []
 
@@ -135,59 +128,39 @@ def test_problems_differ_by_their_example_and_by_what_pages_say_of_it(
     assert len(changed) < 150
 
 
-def test_the_parts_of_a_projects_tests_are_all_of_them() -> None:
-    folders = {
-        path.parent.relative_to(TEMPLATE / "tests").as_posix() for path in (TEMPLATE / "tests").rglob("test_*.py")
-    }
-    assert sorted(folder for part in PARTS.values() for folder in part) == sorted(folders - {"."})
-
-
 @pytest.mark.full
-@pytest.mark.parametrize("target", ["docs", "lint"])
+@pytest.mark.parametrize("target", ["docs", "lint", "test"])
 def test_its_own_checks_pass(target: str, checked: Checked, environ: dict[str, str]) -> None:
     run("make", target, environ=environ, cwd=checked.folder, timeout=LONGEST)
     assert checked.tracked(environ) == checked.written, "checks leave nothing that git would track"
 
 
-def run_tests(checked: Checked, environ: dict[str, str], record: Record, *options: str) -> None:
-    """Run tests of a project by its own command, and note how it ended."""
-    chosen = environ | {"PYTEST_ADDOPTS": shlex.join(["-q", *options])}
-    done = run("make", "test", environ=chosen, cwd=checked.folder, timeout=LONGEST)
+def run_tests(problem: str, environ: dict[str, str], record: Record, *options: str) -> None:
+    """Run tests of the library with the model of a problem, and note how it ended."""
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/library")
+    chosen = environ | {"PROBLEM": problem, "UV": UV}
+    done = run(*command, *options, environ=chosen, timeout=LONGEST)
     end = done.stdout.splitlines()[-1]
     assert re.search(r"\b[1-9]\d* passed\b", end), done.stdout
-    assert not re.search(r"\b\d+ (failed|errors?)\b", end), done.stdout
-    assert checked.tracked(environ) == checked.written, "tests leave nothing that git would track"
     record("Tests", "\n".join([*re.findall(r"(?m)^SKIPPED .*", done.stdout), end]))
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("checked", PROBLEMS[:1], indirect=True)
-def test_all_tests_of_the_default_project_pass(
-    part: str, checked: Checked, environ: dict[str, str], record_property: Record
-) -> None:
-    folders = [f"tests/{name}" for name in PARTS[part]]
-    others = [f"--ignore=tests/{name}" for names in PARTS.values() for name in names]
-    run_tests(checked, environ, record_property, *(folders or ["tests", *others]))
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("checked", PROBLEMS[1:], indirect=True)
-def test_what_depends_on_the_example_passes_with_another(
-    checked: Checked, environ: dict[str, str], record_property: Record
-) -> None:
+@pytest.mark.parametrize("problem", PROBLEMS[1:])
+def test_the_library_works_with_another_model(problem: str, environ: dict[str, str], record_property: Record) -> None:
     same = " or ".join(f"{name}.py" for name in SAME_FOR_ALL)  # whole names: test_batch is not test_batches
-    run_tests(checked, environ, record_property, "-k", f"not ({same}) or {' or '.join(FOR_EACH)}")
+    run_tests(problem, environ, record_property, "-k", f"not ({same}) or {' or '.join(FOR_EACH)}")
 
 
 @pytest.mark.slow
 @pytest.mark.full
-@pytest.mark.parametrize("checked", PROBLEMS[1:], indirect=True)
-def test_all_tests_pass_with_another_example(
-    checked: Checked, environ: dict[str, str], record_property: Record
+@pytest.mark.parametrize("problem", PROBLEMS[1:])
+def test_all_tests_of_the_library_pass_with_another_model(
+    problem: str, environ: dict[str, str], record_property: Record
 ) -> None:
-    """All at once, as its owners run them: long series, which do not depend on the example, in small."""
-    run_tests(checked, {name: value for name, value in environ.items() if name not in SIZES}, record_property)
+    """Long series, which do not depend on the model, are run in small."""
+    few = {name: value for name, value in environ.items() if name not in SIZES}
+    run_tests(problem, few, record_property)
 
 
 @pytest.mark.full

@@ -7,13 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from workbench import SLUG, UV, run
+from workbench import ROOT, SLUG, UV, run
 
 pytestmark = [pytest.mark.full, pytest.mark.slow]
 
@@ -116,16 +117,15 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def test_trainings_are_recorded_with_a_real_mlflow_server(mlflow: str, folder: Path, environ: dict[str, str]) -> None:
-    uv_run = (UV, "run", "--locked", "--no-default-groups", "--group", "dev", "--group", "mlflow")
-    done = run(
-        *uv_run, "pytest", "tests/training/test_tracking.py", environ=environ | {"TEST_MLFLOW_URL": mlflow}, cwd=folder
-    )
+    tests, there = ROOT / "tests" / "library", environ | {"TEST_MLFLOW_URL": mlflow, "UV": UV}
+    pytest_here = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+    done = run(*pytest_here, tests / "training" / "test_tracking.py", environ=there)
     assert re.search(r"\b\d+ passed", done.stdout)
     assert "skipped" not in done.stdout
-    page = ("pytest", "tests/docs/test_pages.py", "-k", "with_more and mlflow")
-    done = run(*uv_run, *page, environ=environ | {"TEST_MLFLOW_URL": mlflow}, cwd=folder)
+    done = run(*pytest_here, tests / "docs" / "test_pages.py", "-k", "with_more and mlflow", environ=there)
     assert re.search(r"\b1 passed", done.stdout), done.stdout
     settings = environ | {"IRIS_API_MLFLOW_URL": mlflow.replace("//", "//ann:s3cret@")}
+    uv_run = (UV, "run", "--locked", "--no-default-groups", "--group", "mlflow")
     done = run(*uv_run, SLUG, "train", environ=settings, cwd=folder)
     assert json.loads(done.stdout)["tracking"].startswith(f"{mlflow}/#/experiments/")
     assert "s3cret" not in done.stdout + done.stderr

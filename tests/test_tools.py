@@ -99,7 +99,7 @@ def test_after_the_upkeep_nothing_is_left_to_do(clone: Path, tmp_path: Path, env
     folder = shutil.copytree(clone, tmp_path / "clone")
     before = contents(folder)
     lock, hook = folder / TEMPLATE.name / "uv.lock", folder / "hooks" / "pre_gen_project.py"
-    behind = re.sub(r'(?m)^ *\{ name = "tqdm", specifier = .*\n', "", LOCK)
+    behind = re.sub(r'(?m)^ *\{ name = "furo", specifier = .*\n', "", LOCK)
     assert behind != LOCK
     lock.write_text(behind, encoding="utf-8")
     hook.write_text(HOOK.replace(" tqdm ", " "), encoding="utf-8")

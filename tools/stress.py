@@ -4,7 +4,7 @@ A test that decides by the clock, or counts before another thread is done, fails
 Run this with the Python that runs the tests, in the folder that they run in::
 
     .venv/bin/python tools/stress.py tests/test_cli.py
-    cd build/iris-api && .venv/bin/python ../../tools/stress.py --starting tests
+    .venv/bin/python tools/stress.py --starting tests/library/jobs
 
 With `--starting`, a first run finds the tests that start a process or a thread, and only these are repeated. Several
 runs go on at the same time, beside a busy loop for each processor. It ends with 1 if a test ever failed.

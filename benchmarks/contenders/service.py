@@ -7,12 +7,13 @@ import signal
 import sys
 from importlib import import_module
 
+from mlapi import loop, server
+
 PACKAGE = sys.argv[1] if __name__ == "__main__" else ""
 
 
 def main() -> None:
     """Serve until a signal says to stop."""
-    server, loop = (import_module(f"{PACKAGE}.{name}") for name in ("server", "loop"))
     settings = import_module(f"{PACKAGE}.settings").Settings()
     server.raise_file_limit()
     with server.listen(settings) as listener:

@@ -20,10 +20,8 @@ NUMBERS = re.compile(r"\bChecklist ((?:\d+(?:, | and )?)+)")
 class Test(NamedTuple):
     """A test that shows statements."""
 
-    house: str
-    """Where it runs: in `project`s, or for the `template`."""
     file: str
-    """Its file, below the root of its house."""
+    """Its file, below the root of this repository."""
     name: str
     """The name of the function."""
 
@@ -60,11 +58,10 @@ def groups() -> dict[str, dict[int, str]]:
 def shown() -> dict[int, list[Test]]:
     """Return the tests of each statement, as their docstrings name it."""
     found: dict[int, list[Test]] = {}
-    for house, root in (("project", INNER), ("template", ROOT)):
-        folders = [root / "tests", *sorted(root.glob("problems/*/tests"))]
-        for path in sorted(path for folder in folders for path in folder.rglob("test_*.py")):
-            for number, name in numbered(path):
-                found.setdefault(number, []).append(Test(house, path.relative_to(root).as_posix(), name))
+    folders = [ROOT / "tests", INNER / "tests", *sorted(INNER.glob("problems/*/tests"))]
+    for path in sorted(path for folder in folders for path in folder.rglob("test_*.py")):
+        for number, name in numbered(path):
+            found.setdefault(number, []).append(Test(path.relative_to(ROOT).as_posix(), name))
     return found
 
 

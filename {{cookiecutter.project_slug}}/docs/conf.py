@@ -42,6 +42,7 @@ copybutton_line_continuation_character = "\\"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True, "exclude-members": "model_config"}
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {"Settings": "mlapi.settings.Settings"}
 
 # The site in HTML: nothing is requested from another host
 html_theme = "furo"

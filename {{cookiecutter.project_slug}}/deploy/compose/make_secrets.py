@@ -7,10 +7,11 @@ everyone, because each container reads the ones that it is given as a user of it
 import secrets
 from pathlib import Path
 
-from package_name import tls
-from package_name.about import about_of
-from package_name.durable import write_durably
-from package_name.keys import KeyStore, Scope
+from mlapi import tls
+from mlapi.about import about_of
+from mlapi.durable import write_durably
+from mlapi.keys import KeyStore, Scope
+
 from package_name.settings import Settings
 
 FOLDER = Path(__file__).parent / "secrets"

@@ -3,20 +3,21 @@
 import inspect
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from typing import Any
 
-from project import load, modules, rooms
+from project import modules, packages
 from sphinx.pycode import ModuleAnalyzer
 
 
 @cache  # autodoc, which runs between the two times this is asked, adds names of its own to the classes
 def public_names() -> dict[str, str]:
     """Return the docstring of every public class, function, method, property, member and constant, by its full name."""
-    return dict(pair for room in rooms() for name in modules(room) for pair in _names_of(name))
+    return dict(pair for package in packages() for name in modules(package) for pair in _names_of(name))
 
 
 def _names_of(module_name: str) -> Iterator[tuple[str, str]]:
-    module = load(module_name.partition(".")[2])
+    module = import_module(module_name)
     yield module_name, inspect.getdoc(module) or ""
     written = {
         place: "\n".join(lines) for place, lines in ModuleAnalyzer.for_module(module_name).find_attr_docs().items()

@@ -12,7 +12,7 @@ from canvas import Colours, axes_of
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from measures import called
-from project import load
+from project import library, load
 from sphinx.locale import _ as tr
 
 BINS = 5
@@ -30,7 +30,7 @@ SHOWN_WORDS = 12
 def confusion(colours: Colours) -> Figure:
     """Draw how often each class was taken for each class."""
     model, held_back, output = load("ml").Model, *model_card.evaluation()
-    counts = np.array(load("ml.classification").confusion(output, held_back.y))
+    counts = np.array(library("ml.classification").confusion(output, held_back.y))
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
     side = max(3.4, 0.75 * len(counts) + 1.2)
     figure, axes = axes_of(side, side * 0.88)

@@ -7,7 +7,7 @@ from typing import Any
 
 import languages
 from measures import called, meaning, rounded
-from project import ABOUT, PACKAGE, ROOT, Undocumented, load
+from project import ABOUT, PACKAGE, ROOT, Undocumented, library, load
 from sphinx.locale import _ as tr
 from sphinx.util.i18n import format_date
 
@@ -80,7 +80,7 @@ def registry() -> Any:
     """Return the registry that the settings name; a relative path starts at the project's root."""
     settings = load("settings").Settings()
     there = settings.model_copy(update={"models_dir": ROOT / settings.models_dir})
-    return load("serving.registry").Registry.of(load("ml").Model, there)
+    return library("serving.registry").Registry.of(load("ml").Model, there)
 
 
 @cache
@@ -91,7 +91,7 @@ def champion() -> tuple[str, Any]:
         if number is None:
             raise Undocumented("There is no model to describe. Train one first: make train")
         return number, registry().manifest(number)
-    except load("errors").ServiceError as error:
+    except library("errors").ServiceError as error:
         raise Undocumented(f"There is no model to describe. {error.detail} Train a new one: make train") from error
 
 
@@ -101,8 +101,8 @@ def exported() -> Any:
     number, _ = champion()
     settings = load("settings").Settings()
     try:
-        version = load("serving.champion").load(load("ml").Model, registry(), number, settings.max_model_bytes)
-    except load("errors").ServiceError as error:
+        version = library("serving.champion").load(load("ml").Model, registry(), number, settings.max_model_bytes)
+    except library("errors").ServiceError as error:
         raise Undocumented(f"The model cannot be described. {error.detail}") from error
     return version.runtime
 
@@ -115,7 +115,7 @@ def examples() -> Any:
     archive = None
     if settings.dataset_url is not None:
         cache = ROOT / settings.data_dir / "downloads"
-        archive = load("ml.download").Archive(str(settings.dataset_url), settings.dataset_sha256, cache).fetch()
+        archive = library("ml.download").Archive(str(settings.dataset_url), settings.dataset_sha256, cache).fetch()
     found = load("ml").Model.dataset(archive)
     if found.fingerprint != manifest.dataset.fingerprint:
         raise Undocumented(
@@ -128,7 +128,7 @@ def examples() -> Any:
 @cache
 def evaluation() -> Any:
     """Return the examples held back from the champion, by the same split, and what it computes for them."""
-    _, held_back = load("ml.examples").split(load("ml").Model, examples())
+    _, held_back = library("ml.examples").split(load("ml").Model, examples())
     return held_back, exported().compute(held_back.X)
 
 
@@ -281,7 +281,7 @@ def versions() -> str:
     for number in registry().versions()[:20]:
         try:
             manifest = registry().manifest(number)
-        except load("errors").ServiceError:
+        except library("errors").ServiceError:
             rows.append(f"| {number} | |" + " |" * len(names) + f" {unreadable} |")
             continue
         known = manifest.metrics

@@ -13,6 +13,8 @@ _pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 PACKAGE: str = Path(_pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][0]).name
 """Name that Python imports the package by."""
+LIBRARY = "mlapi"
+"""Name of the library's package."""
 VERSION: str = _pyproject["project"]["version"]
 """Version of the project."""
 
@@ -29,23 +31,30 @@ class Undocumented(Exception):
 
 
 def load(name: str) -> Any:
-    """Import a module of the package by its name inside it, such as `ml.base`."""
-    return importlib.import_module(f"{PACKAGE}.{name}" if name else PACKAGE)
+    """Import a module of the project's package by its name inside it, such as `ml`."""
+    return importlib.import_module(f"{PACKAGE}.{name}")
 
 
-def modules(room: str = "") -> list[str]:
-    """Return the full names of the modules that stand in a room (a subpackage), or beside the rooms."""
-    package = load(room)
-    found = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+def library(name: str) -> Any:
+    """Import a module of the library by its name inside it, such as `ml.base`."""
+    return importlib.import_module(f"{LIBRARY}.{name}")
+
+
+def modules(package: str) -> list[str]:
+    """Return the full names of a package and of the modules in it, without those of its subpackages."""
+    found = pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}.")
     inside = [module.name for module in found if not module.ispkg and not module.name.endswith(".__main__")]
-    return [package.__name__, *inside]
+    return [package, *inside]
 
 
-def rooms() -> list[str]:
-    """Return the names of the package's rooms: the subpackages, and the empty name for what stands beside them."""
-    found = [module.name for module in pkgutil.iter_modules(load("").__path__) if module.ispkg]
-    return [*found, ""]
+def packages() -> list[str]:
+    """Return the full names of the packages that the site describes: the project's, the library's, those in them."""
+    found = []
+    for name in (PACKAGE, LIBRARY):
+        inside = pkgutil.iter_modules(importlib.import_module(name).__path__, f"{name}.")
+        found += [name, *(module.name for module in inside if module.ispkg)]
+    return found
 
 
-ABOUT = load("about").about_of(PACKAGE)
+ABOUT = library("about").about_of(PACKAGE)
 """What the service is called and whom to ask: the content of `about.toml`."""

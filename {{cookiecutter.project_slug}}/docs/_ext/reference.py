@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from project import ABOUT, PACKAGE, Undocumented, load
+from project import ABOUT, PACKAGE, Undocumented, library, load
 from sphinx.locale import _ as tr
 
 
@@ -59,12 +59,11 @@ def settings() -> str:
 def metrics() -> str:
     """Describe every metric: its name as Prometheus shows it, its type, labels and meaning."""
     rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
-    families = [*load("monitoring.metrics").Metrics().families(), *load("monitoring.jobs").JobMetrics().families()]
+    service, worker = library("monitoring.metrics").Metrics(), library("monitoring.jobs").JobMetrics()
+    families = [*service.families(), *worker.families()]
     for family in sorted(families, key=lambda family: family.name):
         if not family.documentation:
-            raise Undocumented(
-                f"The metric {family.name} has no help: write it in src/{PACKAGE}/monitoring/metrics.py."
-            )
+            raise Undocumented(f"The metric {family.name} has no help.")
         name = f"{family.name}_total" if family.kind == "counter" else family.name
         labels = ", ".join(f"`{label}`" for label in family.labels)
         rows.append(f"| `{name}` | {family.kind} | {labels} | {family.documentation} |")
@@ -137,7 +136,7 @@ LIMITS = {
 def record(name: str) -> str:
     """Describe the members of a pydantic model, named as `module:Class`; the models inside it stand in the HTTP API."""
     module, _, model = name.partition(":")
-    return members(model, getattr(load(module), model).model_json_schema(mode="serialization"))
+    return members(model, getattr(library(module), model).model_json_schema(mode="serialization"))
 
 
 def members(title: str, schema: Mapping[str, Any]) -> str:
@@ -147,7 +146,7 @@ def members(title: str, schema: Mapping[str, Any]) -> str:
     for name, about in schema.get("properties", {}).items():
         meaning = about.get("description")
         if not meaning:
-            raise Undocumented(f"{title}.{name} has no docstring: write one below it in src/{PACKAGE}.")
+            raise Undocumented(f"{title}.{name} has no docstring.")
         optional = "" if name in required or "default" not in about else f", default `{json.dumps(about['default'])}`"
         lines.append(f"`{name}` <small>{kind(about)}{optional}</small>\n: {meaning}\n")
     return "\n".join(lines)
@@ -155,7 +154,7 @@ def members(title: str, schema: Mapping[str, Any]) -> str:
 
 def errors() -> dict[str, Any]:
     """Return every kind of error a caller may see, by its slug."""
-    module = load("errors")
+    module = library("errors")
     waiting, found = [module.ServiceError], {}
     while waiting:
         error = waiting.pop(0)
@@ -168,8 +167,8 @@ def problem(slug: str) -> str:
     """Describe a problem type: its address, its status and what it means."""
     error = errors().get(slug)
     if error is None:
-        raise Undocumented(f"There is no problem type {slug!r} in src/{PACKAGE}/errors.py.")
-    address = load("api.problems").Problems(ABOUT.documentation).type_of(slug)
+        raise Undocumented(f"There is no problem type {slug!r}.")
+    address = library("api.problems").Problems(ABOUT.documentation).type_of(slug)
     meaning = inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0]
     raised = f"{{py:class}}`~{error.__module__}.{error.__name__}`"
     names = tr("Status"), tr("Type"), tr("Raised as")
@@ -180,7 +179,7 @@ def problem(slug: str) -> str:
 
 def command_line() -> str:
     """Describe every command with its arguments and options, from the parser itself."""
-    return "\n".join(_command(load("cli").parser(ABOUT)))
+    return "\n".join(_command(library("cli").parser(ABOUT)))
 
 
 def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -192,7 +191,7 @@ def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             inner.extend(action.choices.values())
         elif not action.help:
-            raise Undocumented(f"{parser.prog} {action.dest} has no help text: write one in src/{PACKAGE}.")
+            raise Undocumented(f"{parser.prog} {action.dest} has no help text.")
         elif action.dest != "help":
             yield _argument(action, parser)
     for command in inner:

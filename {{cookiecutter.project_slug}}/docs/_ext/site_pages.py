@@ -20,7 +20,7 @@ import model_card
 import reference
 from docutils import nodes
 from docutils.parsers.rst import directives
-from project import DOCS, PACKAGE, Undocumented, modules
+from project import DOCS, LIBRARY, PACKAGE, Undocumented, modules
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -75,12 +75,13 @@ def written(write: Callable[..., str], arguments: int = 0, quotes: Collection[st
     return type(write.__name__, (Written,), members)
 
 
-def module_pages(room: str) -> str:
-    """Document every public name of the modules in a room; `-` stands for those beside the rooms."""
+def module_pages(package: str) -> str:
+    """Document every public name of the modules in a package, its subpackages left out."""
     parts = []
-    for name in modules("" if room == "-" else room):
-        title = name.partition(".")[2] or name
-        parts.append(f"## `{title}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n")
+    for name in modules(package):
+        # What the library lends its own name to is described where it is defined.
+        options = "   :no-members:\n" if name == LIBRARY else ""
+        parts.append(f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n{options}```\n")
     return "\n".join(parts)
 
 
@@ -152,7 +153,7 @@ def leave_others(_app: Sphinx, _env: BuildEnvironment, node: Any, shown: nodes.N
     """Show a name without a link, and without a warning, if it is not ours or only a type in a signature."""
     if node.get("refdomain") != "py":
         return None
-    ours = str(node.get("reftarget", "")).partition(".")[0] == PACKAGE
+    ours = str(node.get("reftarget", "")).partition(".")[0] in {PACKAGE, LIBRARY}
     place = node.parent
     while place is not None and not isinstance(place, addnodes.desc_signature):
         place = place.parent
@@ -171,7 +172,7 @@ def shorten(
         return None
     if what in {"class", "exception"}:
         maker = next(base for base in value.__mro__ if "__init__" in vars(base) or "__new__" in vars(base))
-        return None if maker.__module__.partition(".")[0] == PACKAGE else ("", None)
+        return None if maker.__module__.partition(".")[0] in {PACKAGE, LIBRARY} else ("", None)
     if what == "function" and "Annotated" in written:
         signature = inspect.signature(value)
         plain = [part.replace(annotation=_bare(part.annotation)) for part in signature.parameters.values()]

@@ -9,7 +9,7 @@ MODEL, SETTINGS = f"{__package__}.ml:Model", f"{__package__}.settings:Settings"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an interrupt while its libraries are loaded is no fault either."""
     try:
-        from .cli import main as run
+        from mlapi.cli import main as run
 
         return run(MODEL, SETTINGS, arguments)
     except KeyboardInterrupt:

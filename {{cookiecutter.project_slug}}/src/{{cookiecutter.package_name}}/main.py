@@ -1,7 +1,8 @@
 """The service as an ASGI application: `uvicorn <package>.main:app --ssl-certfile cert.pem --ssl-keyfile key.pem`."""
 
+from mlapi import Service
+
 from .ml import Model
-from .service import Service
 from .settings import Settings
 
 service = Service(Model, Settings())

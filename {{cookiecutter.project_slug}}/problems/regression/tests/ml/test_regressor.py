@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlapi import Dataset
+from mlapi.ml.examples import split
+from mlapi.ml.onnx import OnnxModel
+from mlapi.ml.training import export
 
-from package_name.ml.base import Dataset
-from package_name.ml.examples import split
-from package_name.ml.onnx import OnnxModel
 from package_name.ml.regressor import HouseHyperparameters, HousePriceRegressor
-from package_name.ml.training import export
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,10 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from mlapi.ml.examples import split
+from mlapi.ml.onnx import OnnxModel
+from mlapi.serving.registry import Registry
+from mlapi.training.foreground import train_now
 
 from package_name.ml.classifier import (
     PIECE,
@@ -23,11 +27,7 @@ from package_name.ml.classifier import (
     plain,
     words,
 )
-from package_name.ml.examples import split
-from package_name.ml.onnx import OnnxModel
-from package_name.serving.registry import Registry
 from package_name.settings import Settings
-from package_name.training.foreground import train_now
 
 TABLE = """sentiment,text
 positive,"Good, even ""very"" good.

@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from mlapi import Classifier, Dataset, Features, Hyperparameters, number
 from pydantic import Field
 
-from . import base, features
-from .classification import Classifier
-from .features import number
 
-
-class IrisFeatures(features.Features):
+class IrisFeatures(Features):
     """The measurements of one iris flower."""
 
     sepal_length: float = number(example=5.1, low=0, high=30, unit="cm")
@@ -27,7 +24,7 @@ class IrisFeatures(features.Features):
     """Width of that petal at its widest."""
 
 
-class IrisHyperparameters(base.Hyperparameters):
+class IrisHyperparameters(Hyperparameters):
     """What a training may vary: a single decision tree, or many trees boosted."""
 
     gradient_boosting: bool = False
@@ -56,14 +53,14 @@ class IrisClassifier(Classifier):
     hyperparameters: IrisHyperparameters
 
     @classmethod
-    def dataset(cls, archive: Path | None = None) -> base.Dataset:
+    def dataset(cls, archive: Path | None = None) -> Dataset:
         """Read Fisher's flowers, or a CSV file with the columns of `Features` and a column `species`."""
         if archive is not None:
             return cls.read_table(archive)
         from sklearn.datasets import load_iris
 
         X, y = load_iris(return_X_y=True)
-        return base.Dataset(X.astype(np.float32), y.astype(np.int64), source="scikit-learn's load_iris")
+        return Dataset(X.astype(np.float32), y.astype(np.int64), source="scikit-learn's load_iris")
 
     def build(self) -> Any:
         """Return the estimator, not scaled: trees do not need it, and scaling before a tree does not export exactly."""

@@ -7,17 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from mlapi import Dataset, Features, Hyperparameters, Regressor, category, number
 from pydantic import Field
-
-from . import base, features
-from .features import category, number
-from .regression import Regressor
 
 BUNDLED = Path(__file__).parent / "data" / "house_prices.csv"
 """Sales of houses; `NOTICE` beside the file says where they come from."""
 
 
-class HouseFeatures(features.Features):
+class HouseFeatures(Features):
     """A house in King County, Washington, as its assessor describes it."""
 
     bedrooms: float = number(example=3, low=0, high=20, unit="1")
@@ -48,7 +45,7 @@ class HouseFeatures(features.Features):
     """Mean living area of the fifteen nearest houses."""
 
 
-class HouseHyperparameters(base.Hyperparameters):
+class HouseHyperparameters(Hyperparameters):
     """What a training may vary: how many trees there are, and how closely each fits the examples."""
 
     trees: int = Field(default=60, ge=1, le=300)
@@ -80,7 +77,7 @@ class HousePriceRegressor(Regressor):
     hyperparameters: HouseHyperparameters
 
     @classmethod
-    def dataset(cls, archive: Path | None = None) -> base.Dataset:
+    def dataset(cls, archive: Path | None = None) -> Dataset:
         """Read the bundled sales, or a CSV file with the columns of `Features` and a column `price`."""
         if archive is not None:
             return cls.read_table(archive)

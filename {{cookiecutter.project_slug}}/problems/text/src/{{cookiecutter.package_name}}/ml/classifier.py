@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unicodedata import combining, normalize
 
+from mlapi import Classifier, Dataset, Features, Hyperparameters, text
 from numpy.typing import NDArray
 from pydantic import Field
-
-from . import base, features
-from .classification import Classifier
-from .features import text
 
 REVIEWS = Path(__file__).with_name("data") / "reviews.csv"
 """The bundled examples, written for this project."""
@@ -55,7 +52,7 @@ def words(text: str) -> str:
     return " ".join(found)
 
 
-class ReviewFeatures(features.Features):
+class ReviewFeatures(Features):
     """A review."""
 
     text: str = text(example="Delicious food and friendly staff.", min_length=1, max_length=20_000)
@@ -71,7 +68,7 @@ class ReviewFeatures(features.Features):
         return super().matrix([[words(review)] for (review,) in rows])
 
 
-class SentimentHyperparameters(base.Hyperparameters):
+class SentimentHyperparameters(Hyperparameters):
     """What a training may vary."""
 
     C: float = Field(default=10.0, gt=0, le=1000)
@@ -98,7 +95,7 @@ class SentimentClassifier(Classifier):
     hyperparameters: SentimentHyperparameters
 
     @classmethod
-    def dataset(cls, archive: Path | None = None) -> base.Dataset:
+    def dataset(cls, archive: Path | None = None) -> Dataset:
         """Read the bundled reviews, or a CSV file with the columns `text` and `sentiment`."""
         return cls.read_table(archive or REVIEWS)
 
