@@ -1,7 +1,7 @@
 """The name of a service, its owner and addresses: the content of `about.toml` in its package, and its version."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -34,5 +34,21 @@ class About:
 
 @cache
 def about_of(package: str) -> About:
-    """Read the `about.toml` of a package, once in a process."""
-    return About(**tomllib.loads(files(package).joinpath("about.toml").read_text(encoding="utf-8")))
+    """Read the `about.toml` of a package, once in a process.
+
+    Raises:
+        ValueError: There is none, it is not TOML, or it holds something else than the members of `About`.
+
+    """
+    try:
+        found = tomllib.loads(files(package).joinpath("about.toml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        told = f"The package {package} has no about.toml: a service's settings are a class of a package that has one."
+        raise ValueError(told) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"about.toml of the package {package} is not TOML: {error}") from error
+    names = [field.name for field in fields(About)]
+    texts = [name for name, value in found.items() if isinstance(value, str)]
+    if sorted(texts) != sorted(names) or len(texts) < len(found):
+        raise ValueError(f"about.toml of the package {package} must hold texts called {', '.join(names)}, and no more.")
+    return About(**found)

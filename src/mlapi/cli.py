@@ -30,7 +30,15 @@ def main(model: str, settings: str, arguments: Sequence[str] | None = None) -> i
         arguments: Those of the command line; by default this process's.
 
     """
-    about = about_of(settings.partition(".")[0])
+    try:
+        about = about_of(settings.partition(".")[0])
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return FAULT
+    return _run(about, model, settings, arguments)
+
+
+def _run(about: About, model: str, settings: str, arguments: Sequence[str] | None) -> int:
     options = vars(parser(about).parse_args(arguments))
     # Loaded after the arguments are read, so that help, versions and mistakes are told at once.
     with loading():

@@ -2,12 +2,15 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 import mlapi
+
+from rig.sample import ROOT
 
 PARAMETERS = {
     "Classifier": "hyperparameters=None",
@@ -38,6 +41,11 @@ def test_the_parameters_of_a_public_name_are_these(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PARAMETERS.keys() | {"Settings"}))
 def test_a_public_name_is_explained(name: str) -> None:
     assert inspect.getdoc(getattr(mlapi, name))
+
+
+def test_the_handbook_names_them() -> None:
+    page = (ROOT / "docs" / "public-names.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sorted(mlapi.__all__)
 
 
 def test_another_name_is_none_of_the_library() -> None:
