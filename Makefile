@@ -38,10 +38,10 @@ demo: $(READY) ## Write the default project to build/, train it, serve it at htt
 	fi
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(MAKE) --no-print-directory -C $(DEMO) serve PYTHON=$(PYTHON)
 
-quick: lint ## Check what can be checked without installing a generated project (a minute)
+quick: lint ## Check what takes a moment (a minute)
 	UV=$(UV) $(RUN)pytest $(SIDE_BY_SIDE) -m "not full and not slow"
 
-test: lint ## Check the code, and generated projects that are installed and run; CI runs this (20 minutes)
+test: lint ## Check the library, the template, and generated projects that are installed and run; CI runs this (20 minutes)
 	UV=$(UV) $(RUN)pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-all: lint ## Check everything, also what takes long or has to be fetched: the tests before a release (an hour)

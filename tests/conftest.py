@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the tests of generated projects said at their end: how many passed, and what they skipped and why."""
+    """Say what runs within this one said at their end: how many passed, and what they skipped and why."""
     for reports in terminalreporter.stats.values():
         for report in reports:
             for name, value in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import ssl
-import subprocess
 import threading
 import time
 import uuid
@@ -16,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from test_containers import PYTHON, at_hand, docker, need
-from workbench import SLUG, free_port
+from workbench import SLUG, free_port, run
 
 SERVICES = ("haproxy:3.2-alpine", "postgres:17-alpine", "prom/prometheus:v3.5.0", "redis:8-alpine")
 GRAFANA = "grafana/grafana:12.2.0"
@@ -81,11 +80,11 @@ def wait_for(found: Callable[[], T], what: str) -> T:
 
 
 @pytest.fixture(scope="module")
-def stack(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(installed: Path, environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """All containers but Grafana, whose image cannot be had everywhere."""
     need(*PYTHON, *SERVICES)
     folder = shutil.copytree(installed, tmp_path_factory.mktemp("stack") / SLUG, ignore=shutil.ignore_patterns(".venv"))
-    subprocess.run([installed / ".venv" / "bin" / "python", folder / "deploy/compose/make_secrets.py"], check=True)
+    run(installed / ".venv" / "bin" / "python", folder / "deploy/compose/make_secrets.py", environ=environ)
     ports = {name: free_port() for name in ("PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")}
     settings = {
         "COMPOSE_PROJECT_NAME": f"test-{uuid.uuid4().hex[:8]}",

@@ -89,7 +89,7 @@ def test_a_change_of_the_code_or_of_the_model_makes_one_new_layer(source: Path, 
     (models / "champion.json").write_text("{}", encoding="utf-8")
     with_models = ("--build-context", f"models={models}")
     api, worker, baked = (built(source, "api"), built(source, "worker"), built(source, "baked", *with_models))
-    about = next(source.glob("src/*/about.py"))
+    about = next(source.glob("src/*/about.toml"))
     about.write_text(about.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
     for before, after in ((api, built(source, "api")), (worker, built(source, "worker"))):
         assert before[:-1] == after[:-1]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workbench import ROOT, SLUG, UV, run
+from workbench import SLUG, UV, run
 
 pytestmark = pytest.mark.full
 
@@ -61,7 +61,8 @@ def test_a_network_is_served_as_the_page_says(tmp_path: Path, environ: dict[str,
 
 def test_a_table_of_ones_own_is_served_and_documented_as_the_page_says(tmp_path: Path, environ: dict[str, str]) -> None:
     copy = run_page("your-own-data", tmp_path, environ)
-    sample = ROOT / "build" / "sample" / "classification" / "sample"
+    write = (sys.executable, "tools/sample.py", "--uv", UV, "classification")
+    sample = Path(run(*write, environ=environ).stdout.strip())
     shutil.copytree(sample / "docs", copy / "docs", dirs_exist_ok=True, ignore=shutil.ignore_patterns("model.md"))
     shutil.copytree(sample / "vendor", copy / "vendor")
     for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "uv.lock"):

@@ -192,7 +192,17 @@ def test_a_model_of_the_first_template_moves_over_as_described(
     folder = shutil.copytree(project, tmp_path / SLUG)
     model = folder / "src" / "iris_api" / "ml" / "classifier.py"
     model.write_text((ROOT / "tests" / "kept" / "classifier.py.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    more = model.with_name("more.py")
+    more.write_text(
+        '"""More."""\n\nfrom .base import Dataset\nfrom .classifier import IrisClassifier\n\n\n'
+        'class More(IrisClassifier):\n    """More."""\n\n    def export(self) -> bytes:\n        """Export."""\n'
+        "        from .export import OPSET, to_bytes\n\n        return to_bytes([Dataset, OPSET])\n",
+        encoding="utf-8",
+    )
     run("bash", "-euxc", blocks("update.md")[-1], environ=environ, cwd=folder)
+    moved = more.read_text(encoding="utf-8")
+    assert "\nfrom mlapi import Dataset\n\nfrom .classifier import IrisClassifier\n" in moved
+    assert "        from mlapi.ml.export import OPSET, to_bytes\n" in moved
     assert model.read_text(encoding="utf-8") == (project / "src" / "iris_api" / "ml" / "classifier.py").read_text(
         "utf-8"
     )

@@ -1,4 +1,4 @@
-"""What the pages of a generated project show and the library's tests skip, because it needs more than that: done here.
+"""Blocks of the pages that the library's tests skip, because they need more than these have, are run here.
 
 Each block is read from its page by `tests/library/docs/test_pages.py`, told here what there is.
 Skipped out loud where an engine, its images, kubectl or PyTorch's index are not to be had.

@@ -28,6 +28,7 @@ SHARED = re.compile(r"^uv\.lock$|/static/")
 # Tests of the library that do not depend on the model: they run with that of the default project alone, but for those
 # that train, serve and answer as a whole. `make test-all` runs all of them with each problem.
 SAME_FOR_ALL = (
+    "test_about",
     "test_batch",
     "test_certificates",
     "test_child",
@@ -43,6 +44,7 @@ SAME_FOR_ALL = (
     "test_logs",
     "test_own_routes",
     "test_processes",
+    "test_public",
     "test_quota",
     "test_server",
     "test_settings",

@@ -37,7 +37,9 @@ AWKWARD = {
     "license": "Apache-2.0",
 }
 # What would lead commands astray: the surrounding make, the active environment, the settings of the user.
-ASTRAY = re.compile(r"MAKE|MFLAGS|VIRTUAL_ENV|UV_PROJECT|PYTHON|PYTEST|COOKIECUTTER|[A-Z_]+_API_|NO_COLOR")
+ASTRAY = re.compile(
+    r"PROBLEM$|TEST_PROJECT$|MAKE|MFLAGS|VIRTUAL_ENV|UV_PROJECT|PYTHON|PYTEST|COOKIECUTTER|[A-Z_]+_API_|NO_COLOR"
+)
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -42,9 +42,9 @@ def about_of(package: str) -> About:
     """
     try:
         found = tomllib.loads(files(package).joinpath("about.toml").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        told = f"The package {package} has no about.toml: a service's settings are a class of a package that has one."
-        raise ValueError(told) from None
+    except (AttributeError, FileNotFoundError, ModuleNotFoundError, TypeError):  # a script, or a lone module
+        told = "a service's settings are a class of a package that has one"
+        raise ValueError(f"There is no package {package} with an about.toml: {told}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"about.toml of the package {package} is not TOML: {error}") from error
     names = [field.name for field in fields(About)]

@@ -37,7 +37,7 @@ def test_it_is_read_from_the_package(package: Path) -> None:
         (toml(**GOOD | {"extra": "x"}), "about.toml of the package {} must hold texts called name, slug, "),
         (toml(**GOOD | {"name": 1}), "about.toml of the package {} must hold texts called name, slug, "),
         (toml(name="x"), "about.toml of the package {} must hold texts called name, slug, "),
-        (None, "The package {} has no about.toml"),
+        (None, "There is no package {} with an about.toml"),
     ],
 )
 def test_a_file_that_is_wrong_or_missing_is_told_in_one_line(
@@ -51,8 +51,16 @@ def test_a_file_that_is_wrong_or_missing_is_told_in_one_line(
     assert printed.count("\n") == 1
 
 
+def test_settings_of_a_script_or_of_a_lone_module_belong_to_no_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lone.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("lone", "__main__", "nowhere"):
+        with pytest.raises(ValueError, match=f"There is no package {name} with an about"):
+            about_of(name)
+
+
 def test_settings_of_the_library_itself_belong_to_no_service() -> None:
-    with pytest.raises(
-        ValueError, match=r"The package mlapi has no about\.toml: a service"
-    ):
+    with pytest.raises(ValueError, match=r"There is no package mlapi with an about\.toml: a service"):
         _ = mlapi.Settings(_env_file=None).about

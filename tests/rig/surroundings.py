@@ -28,7 +28,7 @@ from rig.bucket import make_bucket, speaking_s3
 
 HANDED_ON = re.compile(r"(AWS|BUILDKIT|COMPOSE|DOCKER|KUBE|PIP|REQUESTS|SSL|UV)[A-Z_]*|(PROMETHEUS|GRAFANA)_PORT")
 """Variables of this process that tools need."""
-FEW = "-k test_settings"
+FEW = "-k test_it_predicts"
 """What `make test` on a page runs. All of them would run the page."""
 
 

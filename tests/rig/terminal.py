@@ -52,7 +52,7 @@ class Terminal:
         (folder / ".curlrc").write_text("no-progress-meter\n")  # as at a terminal, where the answer goes to the screen
         environment = {
             "PATH": f"{INSTALLED}/bin:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": python_path(folder / "src"),
+            "PYTHONPATH": "" if self.whole else python_path(folder / "src"),
             "PYTHONUNBUFFERED": "1",
             "CURL_HOME": str(folder),
             "HOME": str(folder),

@@ -6,6 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from http.client import HTTPSConnection
@@ -17,6 +18,10 @@ from package_name.ml import Model
 from package_name.settings import Settings
 
 Ask = Callable[..., tuple[int, Any]]
+SETTINGS: dict[str, str] = {}
+"""Settings that this model needs to be served, such as `{"ALLOW_PICKLE": "true"}`."""
+PATIENCE = 300
+"""Seconds that the service may take to train a model and to start."""
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +29,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """Start the service in an empty folder, where it trains a first model, and send it requests."""
     folder = tmp_path_factory.mktemp("service")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(Settings.prefix)}
+    variables |= {f"{Settings.prefix}{name}": value for name, value in SETTINGS.items()}
     command = [sys.executable, "-m", Settings.package, "serve", "--port", "0"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=log)  # noqa: S603
@@ -45,8 +51,10 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         except (IndexError, OSError):
             return False
 
+    deadline = time.monotonic() + PATIENCE
     try:
         while not is_ready():
+            assert time.monotonic() < deadline, (folder / "log").read_text()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
         yield request
@@ -62,6 +70,6 @@ def test_it_predicts(ask: Ask) -> None:
 
 
 def test_it_says_what_is_wrong_with_a_row(ask: Ask) -> None:
-    status, problem = ask("POST", "/predict", {"data": [{}]})
+    status, problem = ask("POST", "/predict", {"data": [{"nothing like it": 1}]})
     assert status == 422, problem
     assert all(error["location"].startswith("data[0]") for error in problem["errors"]), problem

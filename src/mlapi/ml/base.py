@@ -130,7 +130,7 @@ class SupervisedModel(ABC):
     Features: ClassVar[type[features.Features]]
     """One row of input."""
     Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
-    """What a training may vary: by default its seed alone."""
+    """Class of its hyperparameters; by default they are the seed alone."""
     Predictions: ClassVar[type[BaseModel]]
     """The fields of an answer, each a list with one element a row."""
 

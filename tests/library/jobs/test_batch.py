@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_scored_fails_at_once_with_the_reason(bench: Bench
 
 
 def test_jobs_survive_workers_killed_at_random_moments(bench: Bench, trained: Settings, tmp_path: Path) -> None:
-    """Checklist 32; `KILLS=50 pytest -s -k random_moments tests/jobs/test_batch.py` is the long run."""
+    """Checklist 32; `KILLS=50 pytest -s -k random_moments tests/library/jobs/test_batch.py` is the long run."""
     contents = [table(20_000 + 3000 * KILLS, seed) for seed in range(4)]
     environment = {f"{PREFIX}SCORE_JOBS": "4", "PART_SECONDS": "0.2"}
     jobs = [bench.score(bench.upload(content, f"{seed}.csv")) for seed, content in enumerate(contents)]

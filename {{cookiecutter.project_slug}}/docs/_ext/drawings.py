@@ -51,7 +51,7 @@ def draw(name: str) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """A box of a diagram: what happens, in which part of the code, and what may end the way here."""
+    """A box of a diagram: what happens, in which module of the library, and what may end the way here."""
 
     title: str
     where: str

@@ -35,6 +35,8 @@ def settings() -> str:
     module, titles = load("settings"), subjects()
     schema = module.Settings.model_json_schema()
     entries, missing = [], []
+    own = [name for name in schema["properties"] if name not in library("settings").Settings.model_fields]
+    titles |= dict.fromkeys(own[:1], tr("This project's own"))
     for name, about in schema["properties"].items():
         if name in titles:
             entries.append(f"## {titles[name]}\n")
